@@ -1,0 +1,3 @@
+"""Several terminal AI agents as one swarm in tmux."""
+
+__version__ = "0.1.0"

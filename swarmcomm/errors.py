@@ -1,0 +1,82 @@
+"""Errors, each with the exit status that every face promises for it.
+
+The type says whose fault it is: :class:`InvalidInputError` and its children are the caller's,
+:class:`RefusedError` is the window's state, :class:`TmuxError` is tmux's, :class:`TaskFailedError`
+the worker's. All derive from :class:`SwarmError`.
+"""
+
+from __future__ import annotations
+
+
+class SwarmError(Exception):
+    """Root of every error of swarmcomm; one line that says what is wrong and what would be right."""
+
+    exit_status = 70
+
+
+class InvalidInputError(SwarmError, ValueError):
+    """An argument cannot be used as it is; nothing was done with it."""
+
+    exit_status = 2
+
+
+class MissingProgramError(SwarmError):
+    """A program that is needed is not installed, or too old."""
+
+    exit_status = 7
+
+
+class TmuxError(SwarmError):
+    """tmux could not be asked, so nothing is known about the window."""
+
+    exit_status = 3
+
+
+class NotFoundError(TmuxError):
+    """tmux answered, and the server, session or window is not there, or its pane is dead."""
+
+
+class RefusedError(SwarmError):
+    """Nothing was typed or made: the window or the text does not allow it."""
+
+    exit_status = 5
+
+
+class UnsafeTextError(RefusedError):
+    """The text holds a byte that must not be typed; *offset* counts bytes of UTF-8 from 0."""
+
+    def __init__(self, what: str, offset: int) -> None:
+        super().__init__(
+            f"the text holds {what} at byte {offset}; only newline, tab and printable text are typed"
+        )
+        self.offset = offset
+
+
+class TextTooLongError(RefusedError):
+    """The text is longer than *limit* bytes."""
+
+    def __init__(self, size: int, limit: int, where: str) -> None:
+        super().__init__(f"{where} is {size} bytes; the limit is {limit} bytes")
+        self.size = size
+        self.limit = limit
+
+
+class WaitTimeoutError(SwarmError, TimeoutError):
+    """Time ran out before the answer came; the task may still be running."""
+
+    exit_status = 1
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"Timeout after {waited_s:g}s")
+        self.waited_s = waited_s
+
+
+class TaskFailedError(SwarmError):
+    """The worker ended the task with ERROR; *text* is what it said."""
+
+    exit_status = 6
+
+    def __init__(self, wire_id: str, text: str) -> None:
+        super().__init__(f"{wire_id} ended in ERROR{': ' + text if text else ''}")
+        self.wire_id = wire_id
+        self.text = text
