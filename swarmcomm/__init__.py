@@ -1,3 +1,63 @@
-"""Several terminal AI agents as one swarm in tmux."""
+"""Several terminal AI agents as one swarm in tmux.
+
+>>> from swarmcomm import Swarm                                       # doctest: +SKIP
+>>> with Swarm.attach() as swarm:                                     # doctest: +SKIP
+...     task = swarm["worker-0"].send("make test", task_id="task-001")
+...     task.wait(timeout_s=600)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from swarmcomm.errors import (
+        InvalidInputError,
+        NotFoundError,
+        RefusedError,
+        SwarmError,
+        TaskFailedError,
+        WaitTimeoutError,
+    )
+    from swarmcomm.protocol import Answer, Marker
+    from swarmcomm.swarm import Event, Swarm, Task, Window
+
+_HOME = {
+    "Answer": "swarmcomm.protocol",
+    "Event": "swarmcomm.swarm",
+    "InvalidInputError": "swarmcomm.errors",
+    "Marker": "swarmcomm.protocol",
+    "NotFoundError": "swarmcomm.errors",
+    "RefusedError": "swarmcomm.errors",
+    "Swarm": "swarmcomm.swarm",
+    "SwarmError": "swarmcomm.errors",
+    "Task": "swarmcomm.swarm",
+    "TaskFailedError": "swarmcomm.errors",
+    "WaitTimeoutError": "swarmcomm.errors",
+    "Window": "swarmcomm.swarm",
+}
+
+__all__ = [
+    "Answer",
+    "Event",
+    "InvalidInputError",
+    "Marker",
+    "NotFoundError",
+    "RefusedError",
+    "Swarm",
+    "SwarmError",
+    "Task",
+    "TaskFailedError",
+    "WaitTimeoutError",
+    "Window",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: libtmux alone costs more than all the rest."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'swarmcomm' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

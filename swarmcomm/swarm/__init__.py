@@ -1,0 +1,291 @@
+"""What ``import swarmcomm`` offers: a swarm, its windows and the tasks sent into them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmcomm import agents, protocol, settings
+from swarmcomm.errors import TaskFailedError, WaitTimeoutError
+from swarmcomm.swarm import reading
+from swarmcomm.swarm.delivery import Address, Delivery, Outcome, send_raw, send_task
+from swarmcomm.swarm.reading import Event, Gaze
+from swarmcomm.tmux import launch
+from swarmcomm.tmux.lock import INTERRUPT, press
+from swarmcomm.tmux.pane import capture_screen, list_panes
+from swarmcomm.tmux.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+__all__ = ["Delivery", "Event", "Outcome", "Swarm", "Task", "Window"]
+
+
+def _ignore(_near: protocol.NearMiss) -> None:
+    """Near misses are for people; a program reads them from :meth:`Swarm.watch`."""
+
+
+@dataclass
+class Task:
+    """One task on one window, as it was sent: *wire_id* is what was typed."""
+
+    window: Window
+    wire_id: protocol.WireId
+    delivery: Delivery
+
+    @property
+    def task_id(self) -> str:
+        """Return what the caller calls the task."""
+        return self.wire_id.task_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how the send ended: SUBMITTED, ACKNOWLEDGED, or TYPED where unconfirmed."""
+        return self.delivery.outcome
+
+    def answers(self) -> tuple[protocol.Answer, ...]:
+        """Return the answers that can be read now, oldest first; one look, does not wait.
+
+        Raises:
+            NotFoundError: the window is not there, or its pane is dead.
+            TmuxError: tmux could not be asked.
+        """
+        return self.window.answers(str(self.wire_id))
+
+    def wait_ack(self, timeout_s: float) -> protocol.Answer:
+        """Return the first answer; blocks up to *timeout_s* seconds.
+
+        Raises:
+            WaitTimeoutError: there was none.
+            NotFoundError: the window went away.
+            TmuxError: tmux could not be asked.
+        """
+        answers = self.window.poll(str(self.wire_id), protocol.ANSWERS, timeout_s)
+        first = next(answers, None)
+        if first is None:
+            raise WaitTimeoutError(timeout_s)
+        self.delivery = Delivery(Outcome.ACKNOWLEDGED)
+        return first
+
+    def wait(self, timeout_s: float) -> protocol.Answer:
+        """Return the DONE of the task; blocks up to *timeout_s* seconds.
+
+        Raises:
+            TaskFailedError: it ended in ERROR.
+            WaitTimeoutError: it did not end in time, and may still be running.
+            NotFoundError: the window went away.
+            TmuxError: tmux could not be asked.
+        """
+        for answer in self.window.poll(str(self.wire_id), protocol.ENDS, timeout_s):
+            if answer.marker is protocol.Marker.ERROR:
+                raise TaskFailedError(str(self.wire_id), answer.text)
+            if answer.marker is protocol.Marker.DONE:
+                return answer
+        raise WaitTimeoutError(timeout_s)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of a swarm, by name; looked up anew at each call."""
+
+    swarm: Swarm
+    name: str
+
+    @property
+    def _address(self) -> Address:
+        return Address(self.swarm.server, self.swarm.settings.session, self.name)
+
+    def send(
+        self,
+        description: str,
+        *,
+        task_id: str | None = None,
+        tag: bool | None = None,
+        wait_s: float = settings.SEND_WAIT_S,
+    ) -> Task:
+        """Type a task into the window and return it; blocks up to *wait_s* and some seconds.
+
+        An id that is given is typed as given; with *tag* (default: SWARM_TAG) a fresh tag is added.
+        Without an id a unique one is made. The task's outcome says whether it was seen to leave.
+
+        Raises:
+            InvalidInputError: the id or the description cannot be used.
+            RefusedError: the text is unsafe or too long, or the window did not take it in time;
+                nothing was typed.
+            NotFoundError: there is no such window, or its pane is dead.
+            TmuxError: tmux could not be asked.
+        """
+        wire_id = self._wire_id(task_id, self.swarm.settings.tag if tag is None else tag)
+        return Task(self, wire_id, send_task(self._address, wire_id, description, wait_s))
+
+    def send_raw(self, text: str, *, wait_s: float = settings.SEND_WAIT_S) -> Delivery:
+        """Type *text* as it is and submit it; raises like :meth:`send`."""
+        return send_raw(self._address, text, wait_s)
+
+    def poll(
+        self,
+        task_id: str | None = None,
+        until: frozenset[protocol.Marker] | None = None,
+        timeout_s: float = 30.0,
+        on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
+    ) -> Iterator[protocol.Answer]:
+        """Yield answers as they are seen, like ``swarmcomm poll``.
+
+        It ends at the first answer that comes while it looks, or one other than ACK that is there
+        already; with *until* at one of those markers or the end of the task; else after
+        *timeout_s* seconds. *task_id* may carry its tag; without it, answers of any task.
+
+        Raises:
+            InvalidInputError: *task_id* is no task id.
+            NotFoundError: there is no such window, or its pane is dead.
+            TmuxError: tmux could not be asked.
+        """
+        if task_id is not None:
+            protocol.WireId.parse(task_id)
+        swarm = self.swarm
+        gaze = Gaze(swarm.server, swarm.settings.session, self.name, task_id)
+        return reading.poll(gaze, until, timeout_s, swarm.settings.interval_s, on_near_miss)
+
+    def answers(self, task_id: str | None = None) -> tuple[protocol.Answer, ...]:
+        """Return the answers that can be read now, oldest first; raises like :meth:`poll`."""
+        return tuple(self.poll(task_id, protocol.ANSWERS, 0.0))
+
+    def lines(self, count: int) -> list[str]:
+        """Return the last *count* lines of the visible text; raises like :meth:`poll`."""
+        text = capture_screen(self.swarm.server, self._address.look())
+        return [line.rstrip() for line in text.rstrip().split("\n")][-count:]
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C in the window: the built-in worker ends its task with ERROR.
+
+        Raises:
+            NotFoundError: there is no such window, or its pane is dead.
+            TmuxError: tmux could not be asked.
+        """
+        press(self.swarm.server, self.swarm.settings.session, self.name, INTERRUPT)
+
+    @staticmethod
+    def _wire_id(task_id: str | None, tag: bool) -> protocol.WireId:
+        fresh = protocol.make_tag(secrets.randbits(64))
+        if task_id is None:
+            return protocol.WireId("task", fresh)
+        protocol.check_task_id(task_id)
+        return protocol.WireId(task_id, fresh if tag else None)
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """One tmux session with its windows; ``with`` closes nothing, the agents go on."""
+
+    server: Server
+    settings: settings.Settings
+
+    @classmethod
+    def attach(
+        cls,
+        session: str | None = None,
+        socket: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Swarm:
+        """Return the swarm that runs already; None means what the environment says.
+
+        Raises:
+            NotFoundError: there is no such server or session.
+            InvalidInputError: a name cannot be used.
+            MissingProgramError: tmux is not installed or too old.
+            TmuxError: tmux could not be asked.
+        """
+        found = settings.from_environment(environ).with_session(session, socket)
+        swarm = cls(Server(found.socket, found.tmux), found)
+        swarm.windows()
+        return swarm
+
+    @classmethod
+    def launch(
+        cls,
+        agent: str | None = None,
+        workdir: Path | str | None = None,
+        session: str | None = None,
+        socket: str | None = None,
+        command: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Swarm:
+        """Start a session with an agent in each window and return the swarm.
+
+        *command* is started instead of an agent that has a profile. Agents may still be starting:
+        a send waits for them.
+
+        Raises:
+            RefusedError: the session is already there.
+            MissingProgramError: tmux or the agent is not installed.
+            InvalidInputError: a name, the agent or the directory cannot be used.
+            TmuxError: tmux could not be asked.
+        """
+        found = settings.from_environment(environ).with_session(session, socket)
+        server = Server(found.socket, found.tmux)
+        launch.launch(
+            server,
+            session=found.session,
+            workdir=Path(workdir or found.workdir),
+            agent=None if command else agents.load(agent or found.agent),
+            command=command,
+            environment=environ,
+        )
+        return cls(server, found)
+
+    def __getitem__(self, window: str) -> Window:
+        """Return a window by name; that it is there is checked when it is used."""
+        return Window(self, window)
+
+    def __enter__(self) -> Swarm:
+        """Return the swarm itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the session and its agents as they are."""
+
+    def windows(self) -> tuple[str, ...]:
+        """Return the names of the session's windows, in tmux's order.
+
+        Raises:
+            NotFoundError: there is no such server or session.
+            TmuxError: tmux could not be asked.
+        """
+        panes = list_panes(self.server, self.settings.session)
+        return tuple(dict.fromkeys(pane.window for pane in panes))
+
+    def watch(
+        self, windows: tuple[str, ...] | None = None, interval_s: float | None = None
+    ) -> Iterator[Event]:
+        """Yield events of *windows* (default: all but the master) as they are seen, for ever.
+
+        Raises:
+            NotFoundError: there is no such session, or it went away.
+            TmuxError: tmux could not be asked.
+        """
+        if windows is None:
+            windows = tuple(name for name in self.windows() if name != "master")
+        return reading.watch(
+            self.server,
+            self.settings.session,
+            windows,
+            interval_s or self.settings.interval_s,
+        )
+
+    def down(self) -> None:
+        """End the session and every agent in it.
+
+        Raises:
+            NotFoundError: there is no such server or session.
+            TmuxError: tmux could not be asked.
+        """
+        launch.down(self.server, self.settings.session)

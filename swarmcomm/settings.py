@@ -1,0 +1,133 @@
+"""Defaults with their unit and reason, and what the environment says instead of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmcomm.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Seconds that one tmux call may take. A call takes 2 ms; a frozen server never answers.
+TMUX_DEADLINE_S = 10.0
+
+#: Seconds between two looks. A look is one tmux process for a whole session.
+LOOK_S = 0.2
+
+#: Seconds that a send waits for a window that cannot take the text yet.
+SEND_WAIT_S = 30.0
+
+#: Seconds for typed text to be seen at the cursor; a slow agent repaints within one.
+SEEN_S = 5.0
+
+#: Seconds for the text to leave after Enter, before Enter is pressed once more.
+LEFT_S = 0.7
+
+#: Seconds for the text to leave after the second Enter.
+LEFT_AGAIN_S = 2.0
+
+#: Seconds between two looks while a text is being typed or waited for.
+STEP_S = 0.02
+
+#: Seconds that a lock may stand unchanged before another sender takes it. Typing 64 KiB takes
+#: under a second, and a sender that lost its lock can no longer type.
+LOCK_STALE_S = 30.0
+
+#: Bytes of text in one tmux command: each is three characters, and tmux takes about 16,300.
+PIECE_BYTES = 1600
+
+#: Bytes that a cooked terminal line keeps; the kernel drops what is longer.
+COOKED_LINE_BYTES = {"darwin": 1023}
+COOKED_LINE_BYTES_DEFAULT = 4095
+
+#: Oldest tmux that has all we need (new-session -e, copy-mode -q).
+TMUX_MINIMUM = (3, 2)
+
+_SESSION_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_CONF = Path(__file__).with_name("session.conf")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the swarm is and how it is started."""
+
+    session: str
+    windows: tuple[str, ...]
+    socket: str | None
+    tmux: str
+    workdir: Path
+    agent: str
+    tag: bool
+    interval_s: float
+
+    def with_session(self, session: str | None, socket: str | None) -> Settings:
+        """Return these settings for another session or socket; None keeps what is set.
+
+        Raises:
+            InvalidInputError: *session* is no session name of ours.
+        """
+        return replace(
+            self,
+            session=check_session(session) if session is not None else self.session,
+            socket=socket or self.socket,
+        )
+
+
+def check_session(name: str) -> str:
+    """Return *name*.
+
+    Raises:
+        InvalidInputError: it holds anything but letters, digits, ``_`` and ``-``.
+    """
+    if not _SESSION_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"{name!r} is no session name; letters, digits, '_' and '-' are allowed"
+        )
+    return name
+
+
+def session_conf() -> dict[str, str]:
+    """Return ``session.conf``, the KEY=VALUE lines that both launchers read."""
+    pairs = (
+        line.split("=", 1)
+        for line in _CONF.read_text(encoding="utf-8").splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    return {key.strip(): value.strip().strip('"') for key, value in pairs}
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that *environ* gives, over the defaults.
+
+    Raises:
+        InvalidInputError: a variable holds what cannot be used.
+    """
+    conf = session_conf()
+    return Settings(
+        session=check_session(
+            environ.get("SWARM_SESSION") or environ.get("CLAUDE_SESSION") or conf["SESSION"]
+        ),
+        windows=tuple((environ.get("SWARM_WINDOWS") or conf["WINDOWS"]).split()),
+        socket=environ.get("SWARM_SOCKET") or None,
+        tmux=environ.get("SWARM_TMUX") or "tmux",
+        workdir=Path(environ.get("SWARM_WORKDIR") or Path.cwd()),
+        agent=environ.get("SWARM_AGENT") or "claude",
+        tag=environ.get("SWARM_TAG", "") not in ("", "0"),
+        interval_s=_seconds("SWARM_INTERVAL", environ.get("SWARM_INTERVAL"), LOOK_S),
+    )
+
+
+def _seconds(name: str, text: str | None, default: float) -> float:
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidInputError(f"{name}={text!r} is no time; give seconds above 0, as in 0.5")
+    return seconds

@@ -1,0 +1,168 @@
+"""The lock of a pane, and typing under it (protocol.md, "On the wire").
+
+The lock is the pane option ``@swarm_lock``, taken by compare-and-swap inside tmux, so that it works
+between bash and Python whatever their state directories are. Each key is sent by a tmux command
+that first compares the lock with our token: a sender that was frozen and lost its lock types
+nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock, settings
+from swarmcomm.errors import NotFoundError, RefusedError, TmuxError
+from swarmcomm.tmux.pane import find_pane, list_panes
+
+if TYPE_CHECKING:
+    from swarmcomm.tmux.pane import Pane
+    from swarmcomm.tmux.server import Server
+
+ENTER = b"\r"
+CLEAR_LINE = b"\x15"
+INTERRUPT = b"\x03"
+
+_TOKEN = re.compile(r"[0-9]+\.[a-z0-9]{8}")
+_TAKEN = "taken"
+_LOST = "lost"
+
+
+class KeysLostError(TmuxError):
+    """A key was not sent: the pane died, entered a mode, or another sender has its lock."""
+
+
+@dataclass(frozen=True)
+class PaneLock:
+    """Our turn on one pane; made by :func:`take`, ended by :meth:`release`.
+
+    *left_over* tells that the sender before us went away with its text still in the window.
+    """
+
+    server: Server
+    pane: Pane
+    token: str
+    left_over: bool
+
+    def type(self, data: bytes, mark: str | None = None) -> None:
+        """Send *data* to the pane byte for byte; with *mark*, note that it stands there unsent.
+
+        Raises:
+            KeysLostError: this piece did not reach the pane, nor will any other.
+            TmuxError: tmux could not be asked.
+        """
+        step = settings.PIECE_BYTES
+        for start in range(0, len(data), step):
+            keys = f"send-keys -t {self.pane.pane_id} -H {data[start : start + step].hex(' ')}"
+            if mark:
+                keys = f"set -p -t {self.pane.pane_id} @swarm_typing {mark} ; {keys}"
+            self._guarded(keys)
+
+    def forget_left_over(self) -> None:
+        """Note that no text of ours stands in the pane any more."""
+        self._guarded(f"set -pu -t {self.pane.pane_id} @swarm_typing")
+
+    def release(self) -> None:
+        """Give the turn away; nothing happens where another sender has it already."""
+        unset = f"set -pu -t {self.pane.pane_id} @swarm_lock"
+        mine = f"#{{==:#{{@swarm_lock}},{self.token}}}"
+        self.server.cmd("if-shell", "-F", "-t", self.pane.pane_id, mine, unset)
+
+    def _guarded(self, command: str) -> None:
+        same = (
+            f"#{{&&:#{{==:#{{@swarm_lock}},{self.token}}},"
+            f"#{{==:#{{pid}},{self.pane.server_pid}}}}}"
+        )
+        able = "#{?#{||:#{pane_dead},#{||:#{pane_in_mode},#{pane_input_off}}},0,1}"
+        said = self.server.ask(
+            "if-shell",
+            "-F",
+            "-t",
+            self.pane.pane_id,
+            f"#{{&&:{same},{able}}}",
+            command,
+            f"display-message -p {_LOST}",
+        )
+        if said.strip() == _LOST:
+            raise KeysLostError(
+                f"window {self.pane.window}: the text could not be typed to its end"
+                " (the program ended, the window entered a mode, or another sender took over)"
+            )
+
+
+def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
+    """Return our turn on *pane*; blocks up to *wait_s* seconds while others have it.
+
+    A holder that has died, or that has not let go for LOCK_STALE_S, is replaced.
+
+    Raises:
+        RefusedError: others had it all the time.
+        TmuxError: tmux could not be asked.
+    """
+    token = f"{os.getpid()}.{secrets.token_hex(4)}"
+    deadline = clock.monotonic() + wait_s
+    seen, since = "", clock.monotonic()
+    expected = ""
+    while True:
+        taken, holder, typing = _swap(server, pane, expected, token)
+        if taken:
+            return PaneLock(server, pane, token, left_over=bool(typing))
+        now = clock.monotonic()
+        if holder != seen:
+            seen, since = holder, now
+        if _TOKEN.fullmatch(holder) and (not _alive(holder) or now - since > settings.LOCK_STALE_S):
+            expected = holder
+            continue
+        expected = ""
+        if now >= deadline:
+            raise RefusedError(
+                f"window {pane.window}: another sender is typing into it; try again"
+            )
+        clock.sleep(settings.STEP_S)
+
+
+def press(server: Server, session: str, window: str, key: bytes) -> None:
+    """Send one key that no text goes with, such as INTERRUPT, to *window*; takes no turn.
+
+    Raises:
+        NotFoundError: no such window, or its pane is dead.
+        TmuxError: tmux could not be asked.
+    """
+    pane = find_pane(list_panes(server, session), session, window)
+    if pane.in_mode:
+        server.ask("copy-mode", "-q", "-t", pane.pane_id)
+    server.ask("send-keys", "-t", pane.pane_id, "-H", key.hex())
+
+
+def _swap(server: Server, pane: Pane, old: str, new: str) -> tuple[bool, str, str]:
+    """Return whether the lock went from *old* to *new*, who had it, and what was left over."""
+    here = f"-t {pane.pane_id}"
+    said = server.ask(
+        "if-shell",
+        "-F",
+        "-t",
+        pane.pane_id,
+        f"#{{&&:#{{==:#{{@swarm_lock}},{old}}},#{{==:#{{pid}},{pane.server_pid}}}}}",
+        f'set -p {here} @swarm_lock {new} ; display-message -p {here} "{_TAKEN} #{{@swarm_typing}}"',
+        f'display-message -p {here} "held #{{@swarm_lock}} #{{pid}}"',
+    )
+    word, _, rest = said.rstrip("\n").partition(" ")
+    if word == _TAKEN:
+        return True, "", rest
+    holder, _, pid = rest.rpartition(" ")
+    if pid != str(pane.server_pid):
+        raise NotFoundError(f"window {pane.window} is gone: the tmux server was restarted")
+    return False, holder, ""
+
+
+def _alive(holder: str) -> bool:
+    try:
+        os.kill(int(holder.partition(".")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,115 @@
+"""One way to tmux: libtmux, with a deadline on every call and UTF-8 whatever the locale is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import libtmux
+from libtmux.common import tmux_cmd
+
+from swarmcomm import settings
+from swarmcomm.errors import MissingProgramError, NotFoundError, TmuxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_GONE = re.compile(
+    r"no server running|error connecting|can't find|no such session|server exited|lost server"
+    r"|no sessions"
+)
+
+
+class Reply(tmux_cmd):
+    """What tmux answered: *returncode*, *stdout* and *stderr* as lists of lines, and *text*."""
+
+    def __init__(self, argv: list[str], deadline_s: float) -> None:
+        self.cmd = argv
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=deadline_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TmuxError(
+                f"tmux did not answer within {deadline_s:g} s; nothing is known about the window"
+            ) from None
+        except OSError as error:
+            raise MissingProgramError(
+                f"{argv[0]} cannot be run ({error.strerror}); install tmux"
+                f" {settings.TMUX_MINIMUM[0]}.{settings.TMUX_MINIMUM[1]} or later"
+            ) from error
+        self.returncode = done.returncode
+        self.text = done.stdout.decode("utf-8", "replace")
+        # libtmux reads its objects from these two; it expects no empty lines at the end.
+        self.stdout = self.text.rstrip("\n").split("\n") if self.text.rstrip("\n") else []
+        self.stderr = done.stderr.decode("utf-8", "replace").split("\n") if done.returncode else []
+        self.stderr = [line for line in self.stderr if line]
+
+
+class Server(libtmux.Server):
+    """A tmux server. Calls block at most *deadline_s* seconds each.
+
+    libtmux's own objects work on it, since all of them go through :meth:`cmd`.
+    """
+
+    def __init__(
+        self,
+        socket_name: str | None = None,
+        tmux: str | Path = "tmux",
+        config_file: str | None = None,
+        deadline_s: float = settings.TMUX_DEADLINE_S,
+    ) -> None:
+        program = shutil.which(str(tmux))
+        if program is None:
+            low = ".".join(map(str, settings.TMUX_MINIMUM))
+            raise MissingProgramError(f"{tmux} is not installed; install tmux {low} or later")
+        self.deadline_s = deadline_s
+        super().__init__(socket_name=socket_name, tmux_bin=program, config_file=config_file)
+        self._check_version()
+
+    def cmd(self, cmd: str, *args: Any, target: str | int | None = None) -> Reply:
+        """Run one tmux command and return its reply, whatever its status is.
+
+        Raises:
+            TmuxError: no answer within the deadline.
+            MissingProgramError: tmux cannot be run.
+        """
+        argv = [str(self.tmux_bin), "-u"]
+        if self.socket_name:
+            argv.append(f"-L{self.socket_name}")
+        if self.config_file:
+            argv.append(f"-f{self.config_file}")
+        argv.append(cmd)
+        if target is not None:
+            argv += ["-t", str(target)]
+        return Reply([*argv, *map(str, args)], self.deadline_s)
+
+    def ask(self, *args: str) -> str:
+        """Run one tmux command and return what it printed.
+
+        Raises:
+            NotFoundError: tmux says that server, session, window or pane is not there.
+            TmuxError: it failed in another way, or did not answer.
+        """
+        reply = self.cmd(*args)
+        if reply.returncode == 0:
+            return reply.text
+        said = " ".join(reply.stderr) or f"status {reply.returncode}"
+        if _GONE.search(said):
+            raise NotFoundError(f"tmux: {said}")
+        raise TmuxError(f"tmux {args[0]} failed: {said}")
+
+    def _check_version(self) -> None:
+        said = Reply([str(self.tmux_bin), "-V"], self.deadline_s).text.strip()
+        found = _VERSION.search(said)
+        # "tmux master" has no number and is newer than any that has one.
+        if found and (int(found[1]), int(found[2])) < settings.TMUX_MINIMUM:
+            low = ".".join(map(str, settings.TMUX_MINIMUM))
+            raise MissingProgramError(f"{said} is too old; install tmux {low} or later")
