@@ -1,0 +1,161 @@
+"""Text that is typed: messages to a worker, and what a worker lets its own output be (5 and 8)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from swarmcomm.errors import InvalidInputError, TextTooLongError, UnsafeTextError
+from swarmcomm.protocol.grammar import (
+    GAP,
+    ID_RUN,
+    Marker,
+    WireId,
+    byte_length,
+    read_id,
+    wire_id_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+#: Bytes of a description. Well below what any shell takes as one argument (128 KiB on Linux).
+DESCRIPTION_MAX_BYTES = 65_536
+
+#: Bytes at the end of a text that its tail is made of, and characters of the tail.
+TAIL_BYTES = 24
+TAIL_LENGTH = 8
+
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# The look-behind keeps a long run of backslashes linear.
+_ESCAPABLE = re.compile(
+    rf"(?<!\\)(\\*)(\[(TASK|ACK|DONE|ERROR|WAIT|HELP)\]{GAP})({ID_RUN})"
+)  # protocol.md 5.1
+
+_HEAD = re.compile(r"\s*\[TASK\]")
+
+# CSI; the strings (OSC, DCS, SOS, PM, APC) that end on their row; every other sequence.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+# A terminal may drop characters that it cannot show, so a marker with such inside counts too.
+_DROPPED = r"[^\x00-\x7f]*"
+_NEUTRAL = re.compile(
+    rf"\[{_DROPPED}(?:{'|'.join(_DROPPED.join(m) for m in Marker)}){_DROPPED}(?=\])"
+)
+
+
+def check_text(text: str) -> None:
+    """Accept *text* as something that may be typed, or raise (protocol.md 5.6 and 5.7).
+
+    Raises:
+        InvalidInputError: it is empty.
+        TextTooLongError: it is longer than 65,536 bytes.
+        UnsafeTextError: it holds a control character other than newline and tab, or is not UTF-8.
+    """
+    if not text:
+        raise InvalidInputError("the text is empty; give at least one character")
+    size = byte_length(text)
+    if size > DESCRIPTION_MAX_BYTES:
+        raise TextTooLongError(size, DESCRIPTION_MAX_BYTES, "the text")
+    match = _UNSAFE.search(text)
+    if match is not None:
+        raise UnsafeTextError(_named(match[0]), byte_length(text[: match.start()]))
+
+
+def check_description(text: str) -> None:
+    """Accept *text* as a task's description, or raise as :func:`check_text` does.
+
+    Raises:
+        InvalidInputError: it is empty or holds nothing but blanks.
+    """
+    if not text.strip(" \t\n"):
+        raise InvalidInputError("the description is empty; say what the task is")
+    check_text(text)
+
+
+def compose(wire_id: WireId, description: str, open_ids: Collection[str]) -> str:
+    r"""Return the message that is typed: the ``[TASK]`` line, a newline, the description.
+
+    A marker with an id in *description* gets a backslash where its echo could be mistaken: every
+    ``[TASK]``, and the ids that are sent or open on the window, with their tag and without
+    (protocol.md 5.1). One that has backslashes already gets one more, so that
+    :func:`parse_message` gives *description* back exactly.
+    """
+    guarded = {str(wire_id), wire_id.task_id}
+    for name in open_ids:
+        guarded |= {name, name.partition("+")[0]}
+
+    def escape(match: re.Match[str]) -> str:
+        named = wire_id_of(match[4])
+        if named is None:
+            return match[0]
+        needed = match[1] or match[3] == Marker.TASK or str(named) in guarded
+        return f"\\{match[0]}" if needed else match[0]
+
+    return f"[{Marker.TASK}] {wire_id}\n{_ESCAPABLE.sub(escape, description)}"
+
+
+def parse_message(text: str) -> tuple[WireId, str] | None:
+    """Return the id and the description of a message that a worker was sent, None if it is none.
+
+    The description is what :func:`compose` was given. Text on the ``[TASK]`` line itself is taken
+    as its first line; a message without any has the description "".
+    """
+    match = _HEAD.match(text)
+    if match is None:
+        return None
+    first, newline, rest = text.partition("\n")
+    if match.end() > len(first):  # blank lines above the head: typed by hand
+        return parse_message(text.lstrip())
+    read = read_id(first, match.end())
+    if read is None or read.wire_id is None:
+        return None
+    same_line = read.rest.strip(" \t")
+    description = f"{same_line}{newline}{rest}" if same_line else rest
+    return read.wire_id, _ESCAPABLE.sub(_unescape, description)
+
+
+def neutralise(text: str) -> str:
+    r"""Return *text* such that no part of it can be read as an answer (protocol.md 8.4).
+
+    Control sequences and control characters go (a carriage return becomes a newline, tabs stay),
+    and ``[DONE]`` becomes ``[DONE\]``: no wrapping, cutting or joining of rows makes a marker of
+    that. Give it whole lines: a marker that is split over two calls is not seen.
+    """
+    text = _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _NEUTRAL.sub(r"\g<0>\\", _CONTROL.sub("", text))
+
+
+def tail(text: str) -> str:
+    """Return what must stand before the cursor once *text* has arrived; may be empty (9.4)."""
+    end = text[-TAIL_BYTES:].encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
+    return _visible(end.decode("utf-8", "replace"))[-TAIL_LENGTH:]
+
+
+def ends_with_tail(screen: str, tail: str) -> bool:
+    """Return whether *screen*, the rows down to the cursor, ends in *tail*."""
+    return _visible(screen).endswith(tail)
+
+
+def _visible(text: str) -> str:
+    return "".join(char for char in text if "!" <= char <= "~")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return match[0][1:] if match[1] and wire_id_of(match[4]) else match[0]
+
+
+def _named(char: str) -> str:
+    code = ord(char)
+    if code >= 0xD800:
+        return "a byte that is not UTF-8"
+    known = {0x00: "NUL", 0x03: "Ctrl-C", 0x04: "Ctrl-D", 0x0D: "a carriage return"}
+    known |= {0x1A: "Ctrl-Z", 0x1B: "ESC", 0x7F: "DEL"}
+    kind = "the control character" if code < 0x80 else "the C1 control character"
+    return f"{known[code]} (0x{code:02x})" if code in known else f"{kind} U+{code:04X}"
