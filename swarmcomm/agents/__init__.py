@@ -1,0 +1,184 @@
+"""Profiles: how one kind of agent is started and typed to. One TOML file each, no code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from swarmcomm.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE = Path(__file__).parent
+
+#: What stands in a profile for the Python that runs swarmcomm.
+PYTHON = "{python}"
+
+Role = Literal["master", "worker"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+#: Milliseconds above which a pause is a slip of the pen: a sender holds the window's lock so long.
+_PAUSE_LIMIT_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of agent.
+
+    *command* is the argument list, *environment* and *unset* what it is started with and without,
+    *instructions_flag* the option that takes the standing instructions (None: it gets none).
+    *ready* is the POSIX ERE of its cursor row when its input is empty (None: not known), *pause_ms*
+    the milliseconds between the last key and Enter. Where the program is not there, the lines of
+    *missing* say what to install.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    missing: tuple[str, ...]
+    pause_ms: int
+    environment: Mapping[str, str]
+    unset: tuple[str, ...]
+    instructions_flag: str | None
+    ready: str | None
+
+    @property
+    def program(self) -> str:
+        """The program that has to be installed, or ``{python}``."""
+        return self.command[0]
+
+    def argv(self, role: Role, program: str, python: str) -> tuple[str, ...]:
+        """Return the whole command of a window.
+
+        *program* is the file that runs in place of the command's first word, found by who launches,
+        since tmux may look along another PATH; *python* stands in for ``{python}``.
+        """
+        unset = [word for name in self.unset for word in ("-u", name)]
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        rest = [python if word == PYTHON else word for word in self.command[1:]]
+        told = [self.instructions_flag, instructions(role)] if self.instructions_flag else []
+        return ("env", *unset, *variables, program, *rest, *told)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all profiles, in alphabetical order."""
+    return tuple(sorted(path.stem for path in HERE.glob("*.toml")))
+
+
+def load(name: str) -> Profile:
+    """Return the profile called *name*.
+
+    Raises:
+        InvalidInputError: there is none of that name, or its file cannot be used.
+    """
+    if name not in names():
+        raise InvalidInputError(f"no agent {name!r}; there are {', '.join(names())}")
+    return read(HERE / f"{name}.toml")
+
+
+def instructions(role: str) -> str:
+    """Return the standing instructions for *role*, without a final newline.
+
+    Raises:
+        InvalidInputError: *role* is neither ``master`` nor ``worker``.
+    """
+    if role not in ("master", "worker"):
+        raise InvalidInputError(f"no instructions for {role!r}; there are master, worker")
+    return (HERE / f"{role}.md").read_text(encoding="utf-8").rstrip("\n")
+
+
+def read(path: Path) -> Profile:
+    """Return the profile in the file *path*; its name is the file's.
+
+    Raises:
+        InvalidInputError: it cannot be read, or a key is missing, unknown or of a wrong type; file
+            and key are named.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+    if not _NAME.fullmatch(path.stem):
+        raise InvalidInputError(f"{path}: the name may hold a-z, 0-9, '_' and '-'")
+    keys = _Keys(path, table)
+    profile = Profile(
+        name=path.stem,
+        command=keys.lines("command", required=True),
+        missing=keys.lines("missing", required=True),
+        pause_ms=keys.milliseconds("pause_ms"),
+        environment=keys.variables("environment"),
+        unset=keys.lines("unset"),
+        instructions_flag=keys.line("instructions_flag"),
+        ready=keys.pattern("ready"),
+    )
+    keys.check_all_used()
+    for name in (*profile.unset, *profile.environment):
+        if not _VARIABLE.fullmatch(name):
+            raise InvalidInputError(f"{path}: {name!r} is no name of a variable")
+    return profile
+
+
+class _Keys:
+    """The keys of one file, taken one by one; every complaint names the file and the key."""
+
+    def __init__(self, path: Path, table: dict[str, Any]) -> None:
+        self.path = path
+        self.table = table
+
+    def wrong(self, key: str, what: str) -> InvalidInputError:
+        return InvalidInputError(f"{self.path}: {key} {what}")
+
+    def line(self, key: str, *, required: bool = False) -> str | None:
+        value = self._take(key, required=required)
+        return None if value is None else self._line(key, value)
+
+    def lines(self, key: str, *, required: bool = False) -> tuple[str, ...]:
+        value = self._take(key, required=required)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or (required and not value):
+            raise self.wrong(key, "must be a list of texts")
+        return tuple(self._line(key, item) for item in value)
+
+    def variables(self, key: str) -> dict[str, str]:
+        value = self._take(key, required=False)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.wrong(key, "must be a table of texts")
+        return {name: self._line(f"{key}.{name}", item) for name, item in value.items()}
+
+    def milliseconds(self, key: str) -> int:
+        value = self._take(key, required=True)
+        if type(value) is not int or not 0 <= value <= _PAUSE_LIMIT_MS:
+            raise self.wrong(key, f"must be whole milliseconds, 0 to {_PAUSE_LIMIT_MS}")
+        return value
+
+    def pattern(self, key: str) -> str | None:
+        value = self.line(key)
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise self.wrong(key, f"is no pattern: {error}") from error
+        return value
+
+    def check_all_used(self) -> None:
+        for key in self.table:
+            raise self.wrong(key, "is no key of a profile")
+
+    def _take(self, key: str, *, required: bool) -> Any:
+        if required and key not in self.table:
+            raise self.wrong(key, "is missing")
+        return self.table.pop(key, None)
+
+    def _line(self, key: str, value: Any) -> str:
+        if not isinstance(value, str) or not value or _CONTROL.search(value):
+            raise self.wrong(key, "must be text in one line")
+        return value

@@ -1,0 +1,279 @@
+#!/usr/bin/env bash
+# Usage: run_claude_swarm.sh [--attach | --no-attach] [--workdir | -d DIR] [--session S]
+#                            [--agent NAME | --command CMD] [--demo] [--help]
+#
+# Starts a swarm: one tmux session with the windows master, worker-0, worker-1 and worker-2, and an
+# agent in each of them. Attaches when it stands on a terminal, otherwise says how to.
+#
+#   --attach, --no-attach   attach in any case, or in none
+#   --workdir, -d DIR       folder that the agents work in (SWARM_WORKDIR; else the current one)
+#   --session S             name of the session (SWARM_SESSION; else swarm-claude-default)
+#   --agent NAME            kind of agent: claude, or shell, which is built in (SWARM_AGENT; else claude)
+#   --command CMD           a shell command in each window in place of an agent
+#   --demo                  show a swarm at work, on a tmux server of its own, and clean up
+#
+# SWARM_SOCKET names the tmux server (tmux -L), SWARM_TMUX the tmux program, SWARM_WINDOWS the
+# windows. Exit status: 0 done, 2 usage, 3 tmux failed or an agent ended at once, 5 the session is
+# already there, 7 something is not installed.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source-path=SCRIPTDIR source=swarmcomm/agents/agents.sh
+source "${root}/swarmcomm/agents/agents.sh"
+
+session=""     # name
+agent=""       # profile, or empty where there is
+command=""     # a command in its place
+workdir=""     # absolute
+agent_ready="" # as long as there is no profile
+tmux=()        # the program and its options
+half_made=""   # id of the session until all its windows are there
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'run_claude_swarm.sh: %s\n' "$*" >&2; }
+die() {
+  local status=$1
+  shift
+  warn "$*"
+  exit "${status}"
+}
+
+main() {
+  local attach=auto demo=""
+  session=${SWARM_SESSION:-${CLAUDE_SESSION:-$(conf SESSION)}}
+  workdir=${SWARM_WORKDIR:-${PWD}}
+  while (($#)); do
+    case "$1" in
+      --workdir | -d | --session | --agent | --command)
+        [[ -n "${2:-}" ]] || die 2 "$1 needs a value" ;;
+    esac
+    case "$1" in
+      --attach | --no-attach) attach=${1#--} ;;
+      --workdir | -d) workdir=$2 && shift ;;
+      --session) session=$2 && shift ;;
+      --agent) agent=$2 && shift ;;
+      --command) command=$2 && shift ;;
+      --demo) demo=1 ;;
+      --help | -h) help && exit 0 ;;
+      *) die 2 "unknown option '$1'; --help shows them all" ;;
+    esac
+    shift
+  done
+  [[ -z "${agent}" || -z "${command}" ]] || die 2 "--agent and --command exclude each other"
+  [[ -z "${demo}" ]] || run_demo
+  [[ -n "${command}" ]] || agent=${agent:-${SWARM_AGENT:-claude}}
+  check_words "${attach}"
+  workdir=$(cd "${workdir}" && pwd -P)
+  find_tmux
+  if in_tmux has-session -t "=${session}" 2>/dev/null; then already_there "${attach}"; fi
+  build
+  say "session ${session} in ${workdir}: $(windows)"
+  say "attach with: $(shown attach -t "'=${session}'")"
+  settle || exit 3
+  if wants_attach "${attach}"; then exec "${tmux[@]}" attach-session -t "=${session}"; fi
+}
+
+help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+run_demo() {
+  local python
+  python=$(find_python) || exit 7
+  exec "${python}" -P -m swarmcomm demo
+}
+
+# Ends with status 2 where a name, the folder or the wish to attach ($1) cannot be had.
+check_words() {
+  local name
+  [[ "${session}" =~ ^[A-Za-z0-9_-]+$ ]] ||
+    die 2 "'${session}' is no session name; letters, digits, '_' and '-' are allowed"
+  for name in $(windows); do
+    [[ "${name}" =~ ^[A-Za-z0-9_-]+$ ]] ||
+      die 2 "'${name}' is no window name; letters, digits, '_' and '-' are allowed"
+  done
+  [[ -z "$(windows | tr ' ' '\n' | sort | uniq -d)" ]] || die 2 "two windows have the same name"
+  [[ -d "${workdir}" && -x "${workdir}" ]] ||
+    die 2 "no folder '${workdir}' to work in; give one that is there with --workdir"
+  [[ -z "${agent}" ]] || agent_profile "${agent}" ||
+    die 2 "no agent '${agent}'; there are ${agent_names// /, }"
+  [[ "$1" != attach ]] || can_attach || die 2 "--attach needs a terminal that is not inside tmux"
+}
+
+# Prints the value of key $1 in session.conf.
+conf() { sed -n "s/^$1=//p" "${root}/swarmcomm/session.conf"; }
+
+windows() { say "${SWARM_WINDOWS:-$(conf WINDOWS)}"; }
+
+find_tmux() {
+  local program=${SWARM_TMUX:-tmux} version
+  type -P "${program}" >/dev/null ||
+    die 7 "${program} is not installed; install tmux 3.2 or later, or run ${root}/scripts/setup.sh"
+  version=$("${program}" -V) || die 7 "'${program} -V' failed; install tmux 3.2 or later"
+  case "${version}" in
+    "tmux "[0-2].* | "tmux "3.[01]*) die 7 "${version} is too old; install tmux 3.2 or later" ;;
+  esac
+  tmux=("${program}" -u)
+  [[ -z "${SWARM_SOCKET:-}" ]] || tmux+=(-L "${SWARM_SOCKET}")
+}
+
+in_tmux() { "${tmux[@]}" "$@"; }
+
+# Prints the tmux command $* as a person types it.
+shown() { say "${SWARM_TMUX:-tmux} ${SWARM_SOCKET:+-L ${SWARM_SOCKET} }$*"; }
+
+can_attach() { [[ -t 0 && -t 1 && -z "${TMUX:-}" ]]; }
+
+wants_attach() { [[ "$1" == attach ]] || { [[ "$1" == auto ]] && can_attach; }; }
+
+already_there() {
+  if wants_attach "$1"; then exec "${tmux[@]}" attach-session -t "=${session}"; fi
+  warn "session ${session} is already there; attach with: $(shown attach -t "'=${session}'")"
+  warn "or end it with: $(shown kill-session -t "'=${session}'")"
+  exit 5
+}
+
+# Makes the whole session, or nothing.
+build() {
+  local program="" python="" first="" window
+  [[ -z "${agent}" ]] || find_program
+  trap undo EXIT
+  make_session
+  for window in $(windows); do make_window "${window}"; done
+  half_made=""
+}
+
+undo() { [[ -z "${half_made}" ]] || in_tmux kill-session -t "${half_made}"; }
+
+# Sets program and python to absolute paths, since the server may look along another PATH.
+find_program() {
+  local line
+  if [[ "${agent_command[0]}" == "{python}" ]]; then
+    if python=$(find_python); then program=${python} && return; fi
+  elif program=$(type -P "${agent_command[0]}"); then
+    return
+  fi
+  for line in "${agent_missing[@]}"; do warn "${line}"; done
+  exit 7
+}
+
+# Prints a Python that has swarmcomm: the one of setup.sh, else one that is there already.
+find_python() {
+  if "${BASH}" "${root}/scripts/setup.sh" >&2; then
+    say "${root}/.venv/bin/python"
+  else
+    python3 -P -c 'import sys, swarmcomm; print(sys.executable)' 2>/dev/null
+  fi
+}
+
+# Sets half_made, and first, the place of the first window: history-limit counts only for windows
+# made after it was set, so a stand-in has the place until then. One command list, since a user's
+# "destroy-unattached on" would end the session at once.
+make_session() {
+  local variable said="" variables=()
+  for variable in PATH="$(path_with_scripts)" SWARM_SESSION="${session}" \
+    SWARM_SOCKET="${SWARM_SOCKET:-}" SWARM_WORKDIR="${workdir}" \
+    ${SWARM_STATE_DIR:+"SWARM_STATE_DIR=${SWARM_STATE_DIR}"} ${SWARM_TMUX:+"SWARM_TMUX=${SWARM_TMUX}"}; do
+    literal "${variable}"
+    variables+=(-e "${literal}")
+  done
+  said=$(cd "${workdir}" && in_tmux new-session -d -P -F '#{session_id}:#{window_index}' \
+    -s "${session}" -n stand-in -x "$(conf WIDTH)" -y "$(conf HEIGHT)" "${variables[@]}" \
+    sleep 600 \; \
+    set-option -t "=${session}:" destroy-unattached off \; \
+    set-option -t "=${session}:" history-limit "$(conf HISTORY_LIMIT)" 2>&1) || {
+    if [[ "${said}" == '$'* ]]; then half_made=${said%%:*}; fi
+    if [[ "${said}" == "duplicate session"* ]]; then already_there no-attach; fi
+    die 3 "tmux could not make session ${session}: ${said}"
+  }
+  first=${said}
+  half_made=${said%%:*}
+}
+
+# Makes window $1. Its agent is the pane's own process and starts when all options are set.
+make_window() {
+  local pane role=worker argv=(sh -c "${command}") words=() place=(-t "${half_made}:")
+  if [[ "$1" == master ]]; then role=master; fi
+  if [[ -n "${agent}" ]]; then agent_argv "${role}"; fi
+  if [[ -n "${first}" ]]; then place=(-k -t "${first}"); fi
+  first=""
+  pane=$(cd "${workdir}" &&
+    in_tmux new-window -d -P -F '#{pane_id}' -n "$1" "${place[@]}" sleep 600 2>&1) ||
+    die 3 "tmux could not make window $1: ${pane}"
+  set_option -w automatic-rename off
+  set_option -w allow-rename off
+  set_option -w window-size manual
+  set_option -w remain-on-exit on
+  set_option -p @swarm_role "${role}"
+  if [[ -n "${agent}" ]]; then
+    set_option -p @swarm_agent "${agent}"
+    set_option -p @swarm_pause "${agent_pause_ms}"
+  fi
+  if [[ -n "${agent_ready}" ]]; then set_option -p @swarm_ready "${agent_ready}"; fi
+  words+=(respawn-pane -k -t "${pane}")
+  for word in "${argv[@]}"; do
+    literal "${word}"
+    words+=("${literal}")
+  done
+  in_tmux "${words[@]}" || die 3 "tmux could not start the agent in window $1"
+}
+
+# Adds to words: set option $2 of kind $1 to $3.
+set_option() {
+  literal "$3"
+  words+=(set-option "$1" -t "${pane}" "$2" "${literal}" ";")
+}
+
+# Sets argv to what the profile starts for role $1.
+agent_argv() {
+  local word i
+  argv=(env)
+  for word in ${agent_unset[@]+"${agent_unset[@]}"}; do argv+=(-u "${word}"); done
+  argv+=(${agent_environment[@]+"${agent_environment[@]}"} "${program}")
+  for ((i = 1; i < ${#agent_command[@]}; i++)); do
+    argv+=("${agent_command[i]//"{python}"/${python}}")
+  done
+  if [[ -n "${agent_instructions_flag}" ]]; then
+    argv+=("${agent_instructions_flag}" "$(<"${root}/swarmcomm/agents/$1.md")")
+  fi
+}
+
+# Sets literal to $1 as tmux takes it for one word: a semicolon at its end would end the command.
+literal() {
+  literal=$1
+  if [[ "$1" == *\; ]]; then literal="${1%;}\\;"; fi
+}
+
+# Prints our PATH and behind it the scripts, for the master.
+path_with_scripts() {
+  case ":${PATH}:" in
+    *":${root}/scripts:"*) say "${PATH}" ;;
+    *) say "${PATH}:${root}/scripts" ;;
+  esac
+}
+
+# Waits until every agent shows its input line, or for a moment where none is known. Fails where
+# one has ended: its pane stays, with what it printed.
+settle() {
+  local tries window dead status pane row missing limit=SETTLE_S
+  if [[ -n "${agent_ready}" ]]; then limit=READY_S; fi
+  tries=$(($(conf "${limit}") * 10))
+  while ((tries-- > 0)); do
+    missing=""
+    while read -r dead status pane row window; do
+      if ((dead)); then
+        warn "the program in window ${window} ended at once, status ${status#x}; attach to see why"
+        missing=dead
+      elif [[ -z "${agent_ready}" ]] || ! input_line "${pane}" "${row}"; then
+        missing=${missing:-ready}
+      fi
+    done < <(in_tmux list-panes -s -t "=${session}" \
+      -F '#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}')
+    [[ "${missing}" != dead ]] || return 1
+    [[ -n "${missing}" ]] || return 0
+    sleep 0.1
+  done
+}
+
+# Is row $2 of pane $1 an empty input line?
+input_line() { [[ "$(in_tmux capture-pane -p -t "$1" -S "$2" -E "$2")" =~ ${agent_ready} ]]; }
+
+main "$@"

@@ -1,0 +1,30 @@
+# Profiles of the agents, made from the TOML files beside it by
+# python -m swarmcomm.agents.generate; do not edit.
+# shellcheck shell=bash disable=SC2034  # read by run_claude_swarm.sh
+
+agent_names='claude shell'
+
+# Sets agent_*: what the profile $1 says. Fails where there is none of that name.
+agent_profile() {
+  case "$1" in
+    claude)
+      agent_command=(claude)
+      agent_missing=('claude is not installed; install it with: npm install -g @anthropic-ai/claude-code' 'without it: run_claude_swarm.sh --agent shell (a shell in each worker) or run_claude_swarm.sh --demo')
+      agent_pause_ms=100
+      agent_environment=(CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1)
+      agent_unset=(CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID CLAUDE_ENV_FILE CLAUDE_PROJECT_DIR CLAUDE_AX_SCREEN_READER)
+      agent_instructions_flag=--append-system-prompt
+      agent_ready=''
+      ;;
+    shell)
+      agent_command=('{python}' -P -m swarmcomm worker)
+      agent_missing=('the built-in worker needs Python 3.11 or later with swarmcomm; run scripts/setup.sh' 'or: pip install swarmcomm')
+      agent_pause_ms=0
+      agent_environment=()
+      agent_unset=()
+      agent_instructions_flag=''
+      agent_ready='^swarm> *$'
+      ;;
+    *) return 1 ;;
+  esac
+}

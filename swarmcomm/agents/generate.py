@@ -1,0 +1,70 @@
+"""Write ``agents.sh``, the profiles as bash 3.2 reads them.
+
+``python -m swarmcomm.agents.generate`` after each change of a profile.
+"""
+
+from __future__ import annotations
+
+import sys
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from swarmcomm import agents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TARGET = agents.HERE / "agents.sh"
+
+_HEAD = """\
+# Profiles of the agents, made from the TOML files beside it by
+# python -m swarmcomm.agents.generate; do not edit.
+# shellcheck shell=bash disable=SC2034  # read by run_claude_swarm.sh
+
+agent_names={names}
+
+# Sets agent_*: what the profile $1 says. Fails where there is none of that name.
+agent_profile() {{
+  case "$1" in
+"""
+
+_TAIL = """\
+    *) return 1 ;;
+  esac
+}
+"""
+
+
+def render(profiles: Iterable[agents.Profile]) -> str:
+    """Return the text of ``agents.sh`` for *profiles*."""
+    profiles = tuple(profiles)
+    names = quote(" ".join(profile.name for profile in profiles))
+    return _HEAD.format(names=names) + "".join(map(_case, profiles)) + _TAIL
+
+
+def main() -> None:
+    """Write the file beside the profiles."""
+    TARGET.write_text(render(map(agents.load, agents.names())), encoding="utf-8")
+    sys.stdout.write(f"{TARGET}\n")
+
+
+def _case(profile: agents.Profile) -> str:
+    values = {
+        "command": _array(profile.command),
+        "missing": _array(profile.missing),
+        "pause_ms": str(profile.pause_ms),
+        "environment": _array(f"{key}={value}" for key, value in profile.environment.items()),
+        "unset": _array(profile.unset),
+        "instructions_flag": quote(profile.instructions_flag or ""),
+        "ready": quote(profile.ready or ""),
+    }
+    body = "".join(f"      agent_{key}={value}\n" for key, value in values.items())
+    return f"    {profile.name})\n{body}      ;;\n"
+
+
+def _array(items: Iterable[str]) -> str:
+    return f"({' '.join(map(quote, items))})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Building a swarm's session, and ending it; ``run_claude_swarm.sh`` builds the same one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from swarmcomm import clock, settings
+from swarmcomm.errors import (
+    InvalidInputError,
+    MissingProgramError,
+    NotFoundError,
+    RefusedError,
+    TmuxError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from swarmcomm.tmux.server import Server
+
+    Argv = Callable[[str], tuple[str, ...]]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PYTHON = "{python}"
+
+#: What holds a window's place until its options are set; the agent takes it over.
+_STAND_IN = ("sleep", "600")
+
+#: Seconds between two looks at the new windows.
+_LOOK_S = 0.1
+
+#: Our package's folder in a checkout, where the scripts are beside it.
+_SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+
+
+class Agent(Protocol):
+    """What launching needs of an agent's profile."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def program(self) -> str: ...
+    @property
+    def missing(self) -> tuple[str, ...]: ...
+    @property
+    def pause_ms(self) -> int: ...
+    @property
+    def ready(self) -> str | None: ...
+    def argv(
+        self, role: Literal["master", "worker"], program: str, python: str
+    ) -> tuple[str, ...]: ...
+
+
+def launch(
+    server: Server,
+    *,
+    session: str,
+    workdir: Path,
+    agent: Agent | None,
+    command: str | None,
+    environment: Mapping[str, str],
+    windows: Sequence[str] | None = None,
+) -> None:
+    """Build *session* with an agent as the own process of each window's pane, in *workdir*.
+
+    Either *agent* or *command*, which is a shell command, says what runs. *environment* is the
+    caller's: its PATH (where the agent's program is looked for), SWARM_STATE_DIR and SWARM_TMUX are
+    handed on to the windows. *windows* are those of ``session.conf`` where nothing is given. Blocks
+    until every agent shows its input line, or for a second where none is known.
+
+    Raises:
+        InvalidInputError: a name or *workdir* cannot be used; nothing was made.
+        RefusedError: there is such a session; it was left as it is.
+        MissingProgramError: the agent's program is not installed; nothing was made.
+        NotFoundError: the program of a window ended at once; its dead pane stays to be read.
+        TmuxError: tmux failed; what was made of the session was ended.
+    """
+    conf = settings.session_conf()
+    names = tuple(conf["WINDOWS"].split() if windows is None else windows)
+    workdir = _checked(session, names, workdir)
+    if (agent is None) == (command is None):
+        raise InvalidInputError("an agent or a command starts a swarm, and not both")
+    if _is_there(server, session):
+        raise RefusedError(f"session {session} is already there; attach to it or end it first")
+    started = _starter(agent, command or "", environment.get("PATH"))
+    variables = _variables(server, session, workdir, environment)
+    place = _make_session(server, session, workdir, variables, conf)
+    session_id = place.partition(":")[0]
+    try:
+        for name in names:
+            role: Literal["master", "worker"] = "master" if name == "master" else "worker"
+            target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
+            _make_window(server, name, role, workdir, target, agent, started(role))
+    except BaseException:
+        server.cmd("kill-session", "-t", session_id)
+        raise
+    _settle(server, session_id, agent.ready if agent else None, conf)
+
+
+def down(server: Server, session: str) -> None:
+    """End *session* with everything that runs in it.
+
+    Raises:
+        InvalidInputError: *session* is no session name of ours.
+        NotFoundError: there is no such session, or no server.
+        TmuxError: tmux could not be asked.
+    """
+    settings.check_session(session)
+    try:
+        server.ask("kill-session", "-t", f"={session}")
+    except NotFoundError as error:
+        raise NotFoundError(f"no session {session} ({error})") from error
+
+
+def _checked(session: str, names: Sequence[str], workdir: Path) -> Path:
+    settings.check_session(session)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InvalidInputError(
+                f"{name!r} is no window name; letters, digits, '_' and '-' are allowed"
+            )
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError("a swarm needs windows, and each a name of its own")
+    if not workdir.is_dir() or not os.access(workdir, os.X_OK):
+        raise InvalidInputError(f"no folder '{workdir}' to work in; give one that is there")
+    return workdir.resolve()
+
+
+def _is_there(server: Server, session: str) -> bool:
+    try:
+        server.ask("has-session", "-t", f"={session}")
+    except NotFoundError:
+        return False
+    return True
+
+
+def _starter(agent: Agent | None, command: str, path: str | None) -> Argv:
+    """Return what gives the argument list for a role."""
+    if agent is None:
+        return lambda _role: ("sh", "-c", command)
+    program = sys.executable if agent.program == _PYTHON else shutil.which(agent.program, path=path)
+    if not program:
+        raise MissingProgramError("\n".join(agent.missing))
+
+    def argv(role: str) -> tuple[str, ...]:
+        return agent.argv("master" if role == "master" else "worker", program, sys.executable)
+
+    return argv
+
+
+def _variables(
+    server: Server, session: str, workdir: Path, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what every window of the session carries."""
+    passed = {
+        name: environment[name]
+        for name in ("PATH", "SWARM_STATE_DIR", "SWARM_TMUX")
+        if environment.get(name)
+    }
+    if "PATH" in passed and _SCRIPTS.is_dir() and str(_SCRIPTS) not in passed["PATH"].split(":"):
+        passed["PATH"] += f":{_SCRIPTS}"
+    return {
+        **passed,
+        "SWARM_SESSION": session,
+        "SWARM_SOCKET": server.socket_name or "",
+        "SWARM_WORKDIR": str(workdir),
+    }
+
+
+def _make_session(
+    server: Server, session: str, workdir: Path, variables: dict[str, str], conf: dict[str, str]
+) -> str:
+    """Make the session and return the place of its first window, as in ``$3:0``.
+
+    history-limit counts only for windows made after it was set, so a stand-in has that place until
+    then. One command list, since a user's ``destroy-unattached on`` would end the session at once.
+    """
+    assignments = [f"{name}={value}" for name, value in variables.items()]
+    reply = server.cmd(
+        *("new-session", "-d", "-P", "-F", "#{session_id}:#{window_index}"),
+        *("-s", session, "-n", "stand-in", "-x", conf["WIDTH"], "-y", conf["HEIGHT"]),
+        *("-c", _folder(workdir)),
+        *(word for each in assignments for word in ("-e", _literal(each))),
+        *(*_STAND_IN, ";"),
+        *("set-option", "-t", f"={session}:", "destroy-unattached", "off", ";"),
+        *("set-option", "-t", f"={session}:", "history-limit", conf["HISTORY_LIMIT"]),
+    )
+    if reply.returncode == 0:
+        return reply.stdout[0]
+    if reply.stdout:
+        server.cmd("kill-session", "-t", reply.stdout[0].partition(":")[0])
+    said = " ".join(reply.stderr)
+    if said.startswith("duplicate session"):
+        raise RefusedError(f"session {session} is already there; attach to it or end it first")
+    raise TmuxError(f"tmux could not make session {session}: {said}")
+
+
+def _make_window(
+    server: Server,
+    name: str,
+    role: str,
+    workdir: Path,
+    target: tuple[str, ...],
+    agent: Agent | None,
+    argv: tuple[str, ...],
+) -> None:
+    """Make one window; its agent starts when all options are set."""
+    made = ("new-window", "-d", "-P", "-F", "#{pane_id}", "-n", name)
+    pane = server.ask(*made, "-c", _folder(workdir), *target, *_STAND_IN).strip()
+    options = [
+        ("-w", "automatic-rename", "off"),
+        ("-w", "allow-rename", "off"),
+        ("-w", "window-size", "manual"),
+        ("-w", "remain-on-exit", "on"),
+        ("-p", "@swarm_role", role),
+    ]
+    if agent is not None:
+        options += [("-p", "@swarm_agent", agent.name), ("-p", "@swarm_pause", str(agent.pause_ms))]
+        options += [("-p", "@swarm_ready", agent.ready)] if agent.ready else []
+    words: list[str] = []
+    for kind, option, value in options:
+        words += ["set-option", kind, "-t", pane, option, _literal(value), ";"]
+    server.ask(*words, "respawn-pane", "-k", "-t", pane, *map(_literal, argv))
+
+
+def _settle(server: Server, session_id: str, ready: str | None, conf: dict[str, str]) -> None:
+    """Wait until all agents show their input line; raise where one has ended."""
+    deadline = clock.monotonic() + float(conf["READY_S" if ready else "SETTLE_S"])
+    while clock.monotonic() < deadline:
+        look = "#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}"
+        said = server.ask("list-panes", "-s", "-t", session_id, "-F", look)
+        rows = [line.split(" ", 4) for line in said.splitlines()]
+        if dead := [f"{row[4]} (status {row[1][1:]})" for row in rows if row[0] == "1"]:
+            raise NotFoundError(
+                f"the program in {', '.join(dead)} ended at once; attach to see what it printed"
+            )
+        if ready and all(_input_line(server, row[2], row[3], ready) for row in rows):
+            return
+        clock.sleep(_LOOK_S)
+
+
+def _input_line(server: Server, pane: str, row: str, ready: str) -> bool:
+    line = server.ask("capture-pane", "-p", "-t", pane, "-S", row, "-E", row)
+    return re.search(ready, line.rstrip("\n")) is not None
+
+
+def _literal(word: str) -> str:
+    """Return *word* as tmux takes it for one word: a semicolon at its end ends the command."""
+    return f"{word[:-1]}\\;" if word.endswith(";") else word
+
+
+def _folder(path: Path) -> str:
+    """Return *path* for ``-c``, which tmux expands as a format; it leaves ``#[`` as it is."""
+    return _literal(re.sub(r"#+(?!#|\[)", lambda found: found[0] * 2, str(path)))
