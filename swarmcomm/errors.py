@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class SwarmError(Exception):
-    """Root of every error of swarmcomm; one line that says what is wrong and what would be right."""
+    """Root of our errors: one line that says what is wrong and what would be right."""
 
     exit_status = 70
 
@@ -47,7 +47,8 @@ class UnsafeTextError(RefusedError):
 
     def __init__(self, what: str, offset: int) -> None:
         super().__init__(
-            f"the text holds {what} at byte {offset}; only newline, tab and printable text are typed"
+            f"the text holds {what} at byte {offset};"
+            " only newline, tab and printable text are typed"
         )
         self.offset = offset
 

@@ -172,7 +172,7 @@ class Window:
     def _wire_id(task_id: str | None, tag: bool) -> protocol.WireId:
         fresh = protocol.make_tag(secrets.randbits(64))
         if task_id is None:
-            return protocol.WireId("task", fresh)
+            return protocol.WireId(f"task-{fresh}", fresh if tag else None)
         protocol.check_task_id(task_id)
         return protocol.WireId(task_id, fresh if tag else None)
 

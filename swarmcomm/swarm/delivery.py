@@ -175,6 +175,9 @@ def _stands(address: Address, text: str, before: Pane) -> bool:
     if pane.cursor == before.cursor:
         return False
     screen = capture_screen(address.server, pane, pane.cursor[1])
+    if "\n" in text and not pane.agent:
+        # A plain terminal acts on each line, and what it prints may come behind our last one.
+        return protocol.shows_tail(screen, protocol.tail(text))
     return protocol.ends_with_tail(screen, protocol.tail(text))
 
 

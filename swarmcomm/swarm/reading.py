@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swarmcomm import clock, protocol, settings
+from swarmcomm import clock, protocol
 from swarmcomm.errors import NotFoundError
 from swarmcomm.tmux.pane import Pane, capture_all, capture_screen, find_pane, list_panes
 
@@ -73,9 +73,7 @@ class Gaze:
         self._at = at
         screen = capture_all(self.server, pane)
         self.reading = protocol.read(screen, self.ask, pane.width)
-        self._forget_ended_exchanges(
-            self.reading.answers, protocol.open_ids(screen, pane.width)
-        )
+        self._forget_ended_exchanges(self.reading.answers, protocol.open_ids(screen, pane.width))
         return self._new_answers(self.reading), self._new_near_misses(self.reading)
 
     def _forget_ended_exchanges(
@@ -84,9 +82,7 @@ class Gaze:
         """A task id that was sent again begins anew: its answers may say the same as before."""
         for wire_id in open_ids & self._seen.keys():
             self._seen[wire_id] &= {
-                (answer.marker, answer.text)
-                for answer in answers
-                if str(answer.wire_id) == wire_id
+                (answer.marker, answer.text) for answer in answers if str(answer.wire_id) == wire_id
             }
 
     def _new_answers(self, reading: protocol.Reading) -> list[protocol.Answer]:

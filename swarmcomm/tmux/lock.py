@@ -73,8 +73,7 @@ class PaneLock:
 
     def _guarded(self, command: str) -> None:
         same = (
-            f"#{{&&:#{{==:#{{@swarm_lock}},{self.token}}},"
-            f"#{{==:#{{pid}},{self.pane.server_pid}}}}}"
+            f"#{{&&:#{{==:#{{@swarm_lock}},{self.token}}},#{{==:#{{pid}},{self.pane.server_pid}}}}}"
         )
         able = "#{?#{||:#{pane_dead},#{||:#{pane_in_mode},#{pane_input_off}}},0,1}"
         said = self.server.ask(
@@ -118,9 +117,7 @@ def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
             continue
         expected = ""
         if now >= deadline:
-            raise RefusedError(
-                f"window {pane.window}: another sender is typing into it; try again"
-            )
+            raise RefusedError(f"window {pane.window}: another sender is typing into it; try again")
         clock.sleep(settings.STEP_S)
 
 
@@ -146,7 +143,8 @@ def _swap(server: Server, pane: Pane, old: str, new: str) -> tuple[bool, str, st
         "-t",
         pane.pane_id,
         f"#{{&&:#{{==:#{{@swarm_lock}},{old}}},#{{==:#{{pid}},{pane.server_pid}}}}}",
-        f'set -p {here} @swarm_lock {new} ; display-message -p {here} "{_TAKEN} #{{@swarm_typing}}"',
+        f"set -p {here} @swarm_lock {new} ;"
+        f' display-message -p {here} "{_TAKEN} #{{@swarm_typing}}"',
         f'display-message -p {here} "held #{{@swarm_lock}} #{{pid}}"',
     )
     word, _, rest = said.rstrip("\n").partition(" ")

@@ -48,7 +48,8 @@ def list_panes(server: Server, session: str) -> list[Pane]:
         TmuxError: tmux could not be asked.
     """
     try:
-        said = server.ask("list-panes", "-s", "-t", f"={session}", "-F", _FORMAT)
+        # Without the colon tmux takes "=foo" for a window, and then for the session foobar.
+        said = server.ask("list-panes", "-s", "-t", f"={session}:", "-F", _FORMAT)
     except NotFoundError as error:
         raise NotFoundError(
             f"no session {session} ({error}); start it with run_claude_swarm.sh or swarmcomm up"

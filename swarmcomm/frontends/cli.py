@@ -1,0 +1,328 @@
+"""The ``swarmcomm`` command: parses, calls, prints; errors become a status in one place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmcomm import __version__, settings
+from swarmcomm.errors import InvalidInputError, SwarmError, TaskFailedError, WaitTimeoutError
+from swarmcomm.frontends import arguments, output
+from swarmcomm.frontends.arguments import Group, TextCommand, as_json, where
+
+if TYPE_CHECKING:
+    from swarmcomm.protocol import Answer
+    from swarmcomm.swarm import Swarm
+
+INTERRUPTED = 130
+
+
+@click.group(cls=Group)
+@click.option("--session", metavar="S", help="tmux session (default: SWARM_SESSION)")
+@click.option("--socket", metavar="L", help="tmux -L socket name (default: SWARM_SOCKET)")
+@click.version_option(__version__, prog_name="swarmcomm")
+def cli(session: str | None, socket: str | None) -> None:
+    """Send tasks to terminal AI agents in tmux and read their answers.
+
+    Example: swarmcomm send worker-0 task-001 "make test"
+    """
+
+
+@cli.command()
+@where
+@click.option("--workdir", "-d", metavar="DIR", help="where the agents work (default: here)")
+@click.option("--agent", metavar="NAME", help="profile of the agent (default: SWARM_AGENT, claude)")
+@click.option("--command", metavar="CMD", help="shell command to start instead of an agent")
+@as_json
+def up(
+    session: str | None,
+    socket: str | None,
+    workdir: str | None,
+    agent: str | None,
+    command: str | None,
+    as_json: bool,
+) -> None:
+    """Start the four windows with an agent in each.
+
+    Example: swarmcomm up --agent shell --workdir ~/project
+    """
+    from swarmcomm.swarm import Swarm
+
+    swarm = Swarm.launch(agent, workdir, session, socket, command)
+    tmux = "tmux" if swarm.settings.socket is None else f"tmux -L {swarm.settings.socket}"
+    attach = f"{tmux} attach -t ={swarm.settings.session}"
+    if as_json:
+        output.print_json(session=swarm.settings.session, windows=swarm.windows(), attach=attach)
+    else:
+        click.echo(f"started {swarm.settings.session}: {' '.join(swarm.windows())}")
+        click.echo(f"attach with: {attach}")
+
+
+@cli.command()
+@where
+@as_json
+def down(session: str | None, socket: str | None, as_json: bool) -> None:
+    """End the session and every agent in it.
+
+    Example: swarmcomm down
+    """
+    swarm = _attach(session, socket)
+    swarm.down()
+    if as_json:
+        output.print_json(session=swarm.settings.session, state="ended")
+    else:
+        click.echo(f"ended {swarm.settings.session}")
+
+
+@cli.command(cls=TextCommand)
+@where
+@click.option("--tag/--no-tag", default=None, help="add a fresh tag to the id (SWARM_TAG=1)")
+@click.option("--wait", "wait_s", metavar="S", default=settings.SEND_WAIT_S, show_default=True,
+              help="seconds to wait for a window that can take the task")  # fmt: skip
+@as_json
+@click.argument("window")
+@click.argument("task_id")
+@click.argument("description")
+def send(
+    session: str | None,
+    socket: str | None,
+    tag: bool | None,
+    wait_s: float,
+    as_json: bool,
+    window: str,
+    task_id: str,
+    description: str,
+) -> None:
+    """Type a task into WINDOW and see that it was submitted.
+
+    DESCRIPTION is the task's text; "-" reads it from standard input.
+    Prints the outcome, the window and the id that answers will carry.
+
+    Example: swarmcomm send worker-0 task-001 "make test"
+    """
+    from swarmcomm import protocol
+
+    protocol.check_task_id(task_id)
+    text = arguments.text(description)
+    protocol.check_description(text)
+    wait_s = arguments.seconds(wait_s, "--wait")
+    task = _attach(session, socket)[window].send(text, task_id=task_id, tag=tag, wait_s=wait_s)
+    output.report(task.delivery.outcome, task.delivery.reason, window, str(task.wire_id), as_json)
+
+
+@cli.command("send-raw", cls=TextCommand)
+@where
+@click.option("--wait", "wait_s", metavar="S", default=settings.SEND_WAIT_S, show_default=True,
+              help="seconds to wait for a window that can take the text")  # fmt: skip
+@as_json
+@click.argument("window")
+@click.argument("text")
+def send_raw(
+    session: str | None,
+    socket: str | None,
+    wait_s: float,
+    as_json: bool,
+    window: str,
+    text: str,
+) -> None:
+    """Type TEXT as it is into WINDOW and submit it; "-" reads standard input.
+
+    Example: swarmcomm send-raw worker-0 "use the staging database"
+    """
+    swarm = _attach(session, socket)
+    delivery = swarm[window].send_raw(
+        arguments.text(text), wait_s=arguments.seconds(wait_s, "--wait")
+    )
+    output.report(delivery.outcome, delivery.reason, window, "raw", as_json)
+
+
+@cli.command()
+@where
+@click.option("--timeout", "timeout_s", metavar="S", type=float, help="seconds to look [30]")
+@click.option("--task-id", metavar="ID", help="answers of this task only")
+@click.option("--until", metavar="A,B", help="wait for one of these markers, or the task's end")
+@as_json
+@click.argument("window")
+@click.argument("words", nargs=-1, metavar="[TIMEOUT] [TASK_ID]")
+def poll(
+    session: str | None,
+    socket: str | None,
+    timeout_s: float | None,
+    task_id: str | None,
+    until: str | None,
+    as_json: bool,
+    window: str,
+    words: tuple[str, ...],
+) -> None:
+    """Print the answers on WINDOW as they are seen.
+
+    Ends at the first answer that comes, or at once when DONE, ERROR, WAIT or HELP is already
+    there. TIMEOUT 0 is one look. Status 1: nothing came in time.
+
+    Example: swarmcomm poll worker-0 60 task-001 --until DONE,ERROR
+    """
+    from swarmcomm import protocol
+
+    timeout_s, task_id = arguments.poll_words(words, timeout_s, task_id)
+    wanted = arguments.markers(until)
+    swarm = _attach(session, socket)
+    last: Answer | None = None
+    for answer in swarm[window].poll(task_id, wanted, timeout_s, output.print_near_miss):
+        last = answer
+        output.print_answer(window, answer, as_json)
+    if last is None or (wanted and last.marker not in wanted | protocol.ENDS):
+        raise WaitTimeoutError(timeout_s)
+    if wanted and last.marker is protocol.Marker.ERROR:
+        sys.exit(TaskFailedError.exit_status)
+
+
+@cli.command()
+@where
+@as_json
+@click.argument("window", required=False)
+def status(session: str | None, socket: str | None, as_json: bool, window: str | None) -> None:
+    """Show the last 20 lines of WINDOW, or the last 10 of every window.
+
+    Example: swarmcomm status worker-0
+    """
+    swarm = _attach(session, socket)
+    if window is not None:
+        output.print_lines(window, swarm[window].lines(20), as_json)
+        return
+    if not as_json:
+        click.echo("=== Claude Swarm Status ===")
+    worst = 0
+    for name in dict.fromkeys((*swarm.settings.windows, *swarm.windows())):
+        if not as_json:
+            click.echo(f"\n--- {name} ---")
+        try:
+            output.print_lines(name, swarm[name].lines(10), as_json)
+        except SwarmError as error:
+            worst = error.exit_status
+            if as_json:
+                output.print_json(window=name, error=str(error))
+            else:
+                click.echo(f"({error})")
+    sys.exit(worst)
+
+
+@cli.command()
+@where
+@click.option("--interval", "interval_s", metavar="S", type=float, help="seconds between looks")
+@as_json
+@click.argument("windows", nargs=-1, metavar="[WINDOW]...")
+def watch(
+    session: str | None,
+    socket: str | None,
+    interval_s: float | None,
+    as_json: bool,
+    windows: tuple[str, ...],
+) -> None:
+    """Print each answer on the windows as it is seen, until Ctrl-C.
+
+    Without WINDOW: every window but the master. Answers that are visible already come first.
+
+    Example: swarmcomm watch worker-0 worker-1
+    """
+    swarm = _attach(session, socket)
+    if interval_s is not None:
+        interval_s = arguments.seconds(interval_s, "--interval")
+    chosen = windows or tuple(name for name in swarm.windows() if name != "master")
+    click.echo(f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True)
+    try:
+        for event in swarm.watch(chosen, interval_s):
+            output.print_event(event, as_json)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+@cli.command()
+@where
+@as_json
+@click.argument("window")
+def interrupt(session: str | None, socket: str | None, as_json: bool, window: str) -> None:
+    """Press Ctrl-C in WINDOW; the built-in worker ends its task with ERROR.
+
+    Example: swarmcomm interrupt worker-0
+    """
+    _attach(session, socket)[window].interrupt()
+    if as_json:
+        output.print_json(outcome="interrupted", window=window)
+    else:
+        click.echo(f"interrupted {window}")
+
+
+@cli.command()
+@click.option("--exec", "exec_command", metavar="CMD",
+              help="give each description to CMD on standard input")  # fmt: skip
+@click.option("--workdir", "-d", metavar="DIR", help="where tasks run (default: here)")
+def worker(exec_command: str | None, workdir: str | None) -> None:
+    """Be the agent in this window: run each task that is typed into it.
+
+    Whoever can type into the window runs commands as you.
+
+    Example: swarmcomm worker --exec "claude -p"
+    """
+    from swarmcomm.frontends import worker as built_in
+
+    sys.exit(built_in.run(exec_command, Path(workdir or Path.cwd())))
+
+
+@cli.command()
+def demo() -> None:
+    """Run real tasks in four windows on a tmux server of its own, and clean up.
+
+    Example: swarmcomm demo
+    """
+    from rich.console import Console
+
+    from swarmcomm.frontends import demo as show
+
+    sys.exit(show.run(Console()))
+
+
+@cli.command()
+@click.argument("role", type=click.Choice(["master", "worker"]), default="worker")
+def instructions(role: str) -> None:
+    """Print the standing instructions of a master or a worker.
+
+    Example: swarmcomm instructions worker
+    """
+    from swarmcomm import agents
+
+    click.echo(agents.instructions("master" if role == "master" else "worker"), nl=False)
+
+
+def main() -> None:
+    """Run the command and end with its status; an error is one line on standard error."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except SwarmError as error:
+        _fail(str(error), error.exit_status)
+    except click.exceptions.Exit as error:
+        status = error.exit_code
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} (swarmcomm --help)", InvalidInputError.exit_status)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Nobody reads on; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"swarmcomm: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+def _attach(session: str | None, socket: str | None) -> Swarm:
+    from swarmcomm.swarm import Swarm
+
+    return Swarm.attach(session, socket)
