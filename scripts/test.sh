@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Usage: test.sh
+#
+# Runs every check of swarmcomm and ends with 0 where all passed. A check that fails is named, and
+# the others go on; what it printed follows at the end. Two checks at most run at a time.
+#
+# The checks have a home and a place for tmux sockets of their own: the user's tmux is never touched.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+work=""  # a private folder: sockets, homes, what the checks print
+tests="" # process id of the tests in the background
+
+say() { printf 'test: %s\n' "$*"; }
+
+main() {
+  cd "${root}" || exit
+  "${BASH}" scripts/setup.sh --dev </dev/null || exit
+  work=$(mktemp -d) || exit
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM
+  stand_alone
+  say "the tests run in the background; the other checks go on meanwhile"
+  set -m
+  check pytest pytest -p no:cacheprovider --ignore=tests/benchmarks &
+  tests=$!
+  set +m
+  check format ruff format --check .
+  check lint ruff check .
+  check types mypy
+  check layers lint-imports --no-cache
+  check shellcheck shell_check
+  check wheel wheel_check
+  check bats bats --print-output-on-failure tests/shell
+  wait "${tests}"
+  tests=""
+  sizes
+  summary
+}
+
+# Leaves out what a window of a swarm, or a person's shell, would tell the checks.
+stand_alone() {
+  local name
+  for name in TMUX TMUX_PANE CLAUDE_SESSION BASH_ENV ENV PYTHONPATH ${!SWARM_*} ${!XDG_*}; do
+    unset "${name}"
+  done
+  mkdir "${work}/tmux" "${work}/logs" "${work}/home"
+  export TMUX_TMPDIR="${work}/tmux" PATH="${root}/.venv/bin:${PATH}"
+}
+
+# Runs the command $2... as check $1, and notes how it ended.
+check() {
+  local name=$1 start=${SECONDS} log="${work}/logs/$1" state=ok
+  shift
+  case "${name}" in
+    # pip may have its settings in the real one
+    wheel) "$@" >"${log}" 2>&1 </dev/null ;;
+    *) HOME="${work}/home" "$@" >"${log}" 2>&1 </dev/null ;;
+  esac || state=FAILED
+  [[ "${state}" == ok ]] || : >"${log}.failed"
+  printf 'test: %-10s %-6s %4d s  %s\n' "${name}" "${state}" "$((SECONDS - start))" "$(last_line "${log}")"
+}
+
+last_line() { sed -e '/[^[:space:]]/!d' "$1" | tail -n 1 | cut -c 1-100; }
+
+shell_check() {
+  local files=(.ci/run) file
+  while IFS= read -r file; do files+=("${file}"); done < <(
+    find . -name '.?*' ! -name .ci -prune -o \
+      \( -name '*.sh' -o -name '*.bash' -o -name '*.bats' \) -print | sort
+  )
+  shellcheck -x "${files[@]}" && printf '%s files\n' "${#files[@]}"
+}
+
+# Builds the wheel, installs it into an empty environment and runs tasks with it, from a folder
+# where nothing of the source is.
+wheel_check() (
+  set -e
+  python -m build --wheel --outdir "${work}/dist" .
+  python -m venv "${work}/empty"
+  "${work}/empty/bin/python" -m pip install --quiet --disable-pip-version-check "${work}"/dist/*.whl
+  mkdir "${work}/nowhere"
+  cd "${work}/nowhere"
+  export PATH="${work}/empty/bin:${PATH#*:}" HOME="${work}/home"
+  export SWARM_SESSION=wheel SWARM_SOCKET="swarmtest-$$-wheel"
+  python -c 'import swarmcomm; print(swarmcomm.__file__)' | grep "^${work}/empty/"
+  swarmcomm --help
+  swarmcomm instructions master | grep claude_comm.sh
+  swarmcomm instructions worker | grep ACK
+  trap 'tmux -L "${SWARM_SOCKET}" kill-server' EXIT
+  swarmcomm up --agent shell
+  swarmcomm send worker-0 wheel-1 'echo made by the wheel > made'
+  swarmcomm poll worker-0 20 wheel-1 --until DONE
+  grep wheel made
+  swarmcomm down
+  trap - EXIT
+  printf '%s\n' "${work}"/dist/*.whl | sed 's|.*/||'
+)
+
+# Lines of each part, and of these the ones that are neither blank nor a comment.
+sizes() {
+  say "size in lines (without blank lines and comments)"
+  size "core (aim: 2000)" swarmcomm/protocol swarmcomm/agents swarmcomm/tmux swarmcomm/swarm \
+    swarmcomm/frontends/cli.py swarmcomm/frontends/arguments.py swarmcomm/frontends/output.py
+  size "scripts, launcher (aim: 700)" run_claude_swarm.sh scripts/swarm_common.sh \
+    scripts/claude_comm.sh scripts/claude_poll.sh scripts/claude_status.sh
+  size "house: setup, test" scripts/setup.sh scripts/test.sh .ci/run
+  size "frontends but cli" swarmcomm/frontends/worker*.py swarmcomm/frontends/demo*.py
+  size "tests" tests
+}
+
+size() {
+  local name=$1
+  shift
+  find "$@" \( -name '*.py' -o -name '*.sh' -o -name '*.bats' -o -name '*.bash' -o -name run \) \
+    ! -name agents.sh -exec cat {} + |
+    awk -v name="${name}" '{ all++ } !/^[[:space:]]*(#|$)/ { code++ }
+      END { printf "test:   %-30s %5d (%d)\n", name, all, code }'
+}
+
+summary() {
+  local failed names=""
+  for failed in "${work}"/logs/*.failed; do
+    [[ -e "${failed}" ]] || break
+    failed=${failed%.failed}
+    names="${names} ${failed##*/}"
+    printf '\n===== %s =====\n' "${failed##*/}"
+    cat "${failed}"
+  done
+  if [[ -z "${names}" ]]; then
+    say "all checks passed in ${SECONDS} s"
+  else
+    say "FAILED after ${SECONDS} s:${names}"
+    exit 1
+  fi
+}
+
+clean_up() {
+  local socket
+  [[ -z "${tests}" ]] || kill -- "-${tests}" 2>/dev/null
+  for socket in "${work}"/tmux/tmux-*/*; do
+    [[ ! -S "${socket}" ]] || tmux -S "${socket}" kill-server 2>/dev/null
+  done
+  rm -rf "${work}"
+}
+
+main "$@"
