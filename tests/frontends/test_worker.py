@@ -213,7 +213,6 @@ def test_ctrl_d_leaves_when_nothing_runs(pane: Pane) -> None:
     pane.wait_for("DONE t1")
     pane.type(b"\x04")
     wait_for(lambda: pane.show("pane_dead") == "1", "the end")
-    assert pane.show("pane_dead_status") == "0"
 
 
 TEXTS = [
@@ -330,7 +329,6 @@ def test_the_end_of_the_worker_ends_its_tasks(pane: Pane) -> None:
     wait_for(lambda: pane.show("pane_dead") == "1", "the end")
     pane.wait_for("ERROR t1 interrupted", "ERROR t2 not started: the worker has ended")
     wait_for(lambda: not alive(int((pane.folder / "pid").read_text())), "the task's process")
-    assert pane.show("pane_dead_status") == "130"
 
 
 def test_a_closed_window_ends_its_task(pane: Pane) -> None:
@@ -342,12 +340,21 @@ def test_a_closed_window_ends_its_task(pane: Pane) -> None:
     wait_for(lambda: not alive(int((pane.folder / "pid").read_text())), "the task's end")
 
 
-def test_the_terminal_is_given_back_as_it_was(start: Start) -> None:
-    shell = f"stty -a > before; {shlex.join(MODULE)}; stty -a > after; touch end; cat"
+# Seen from a shell, since tmux 3.3a now and then misses the status of a pane's process.
+@pytest.mark.parametrize(("way", "status"), [("ctrl-d", "0"), ("signal", "130")])
+def test_the_terminal_is_given_back_as_it_was(start: Start, way: str, status: str) -> None:
+    shell = (
+        f"stty -a > before; {shlex.join(MODULE)}; echo $? > status; stty -a > after; touch end; cat"
+    )
     pane = start(command=["/bin/sh", "-c", shell])
     pane.wait_ready()
-    pane.type(b"\x04")
+    if way == "ctrl-d":
+        pane.type(b"\x04")
+    else:
+        pane.do("t1", "echo $PPID > pid", "DONE t1")
+        os.kill(int((pane.folder / "pid").read_text()), signal.SIGTERM)
     wait_for(lambda: (pane.folder / "end").exists(), "the end")
+    assert (pane.folder / "status").read_text().strip() == status
     assert (pane.folder / "before").read_text() == (pane.folder / "after").read_text()
 
 
