@@ -180,7 +180,7 @@ make_session() {
     sleep 600 \; \
     set-option -t "=${session}:" destroy-unattached off \; \
     set-option -t "=${session}:" history-limit "$(conf HISTORY_LIMIT)" 2>&1) || {
-    if [[ "${said}" == '$'* ]]; then half_made=${said%%:*}; fi
+    half_made=$(sed -n 's/^\($[0-9]*\):.*/\1/p' <<<"${said}")
     if [[ "${said}" == "duplicate session"* ]]; then already_there no-attach; fi
     die 3 "tmux could not make session ${session}: ${said}"
   }
@@ -190,7 +190,7 @@ make_session() {
 
 # Makes window $1. Its agent is the pane's own process and starts when all options are set.
 make_window() {
-  local pane role=worker argv=(sh -c "${command}") words=() place=(-t "${half_made}:")
+  local pane role=worker argv=(env PATH="$(path_with_scripts)" sh -c "${command}") words=() place=(-t "${half_made}:")
   if [[ "$1" == master ]]; then role=master; fi
   if [[ -n "${agent}" ]]; then agent_argv "${role}"; fi
   if [[ -n "${first}" ]]; then place=(-k -t "${first}"); fi
@@ -227,7 +227,7 @@ agent_argv() {
   local word i
   argv=(env)
   for word in ${agent_unset[@]+"${agent_unset[@]}"}; do argv+=(-u "${word}"); done
-  argv+=(${agent_environment[@]+"${agent_environment[@]}"} "${program}")
+  argv+=(${agent_environment[@]+"${agent_environment[@]}"} PATH="$(path_with_scripts)" "${program}")
   for ((i = 1; i < ${#agent_command[@]}; i++)); do
     argv+=("${agent_command[i]//"{python}"/${python}}")
   done
@@ -242,7 +242,8 @@ literal() {
   if [[ "$1" == *\; ]]; then literal="${1%;}\\;"; fi
 }
 
-# Prints our PATH and behind it the scripts, for the master.
+# Prints our PATH and behind it the scripts, for the master. It stands in the agent's command, since
+# tmux gives a pane the PATH of who asks for it, not the session's.
 path_with_scripts() {
   case ":${PATH}:" in
     *":${root}/scripts:"*) say "${PATH}" ;;
@@ -251,16 +252,16 @@ path_with_scripts() {
 }
 
 # Waits until every agent shows its input line, or for a moment where none is known. Fails where
-# one has ended: its pane stays, with what it printed.
+# one has ended; its pane stays.
 settle() {
-  local tries window dead status pane row missing limit=SETTLE_S
-  if [[ -n "${agent_ready}" ]]; then limit=READY_S; fi
-  tries=$(($(conf "${limit}") * 10))
+  local tries window dead status pane row missing limit=SETTLE_MS
+  if [[ -n "${agent_ready}" ]]; then limit=READY_MS; fi
+  tries=$(($(conf "${limit}") / 100))
   while ((tries-- > 0)); do
     missing=""
     while read -r dead status pane row window; do
       if ((dead)); then
-        warn "the program in window ${window} ended at once, status ${status#x}; attach to see why"
+        warn "the program in window ${window} ended at once (status ${status#x})$(last_words "${pane}")"
         missing=dead
       elif [[ -z "${agent_ready}" ]] || ! input_line "${pane}" "${row}"; then
         missing=${missing:-ready}
@@ -271,6 +272,12 @@ settle() {
     [[ -n "${missing}" ]] || return 0
     sleep 0.1
   done
+}
+
+# tmux 3.3a sometimes loses what a program prints just before its end.
+last_words() {
+  in_tmux capture-pane -p -S - -t "$1" |
+    sed -e '/^Pane is dead/d' -e '/^ *$/d' -e 's/^/: /' | tail -n 1
 }
 
 # Is row $2 of pane $1 an empty input line?

@@ -129,14 +129,16 @@ up_to_date() {
 }
 
 make_environment() {
-  local extra=${level:+[${level}]} made=""
+  local extra made=""
   if [[ -f "${stamp}" ]]; then made=$(<"${stamp}"); fi
   rm -f "${stamp}"
-  # An environment that was moved, or never finished, is of no use.
-  if [[ "${made}" != *" ${root} "* || ! -x "${venv}/bin/python" ]]; then
+  if [[ "${made}" == *" ${root} "* && -x "${venv}/bin/python" ]]; then
+    level=${level:-${made##* }} # it stays as large as it is
+  else
     say "making .venv with $("${python}" -V) (${python})"
     "${python}" -m venv --clear "${venv}" </dev/null || die "${python} -m venv failed"
   fi
+  extra=${level:+[${level}]}
   say "installing swarmcomm${extra} in it with pip"
   "${venv}/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --editable "${root}${extra}" </dev/null || die "pip could not install swarmcomm${extra}"

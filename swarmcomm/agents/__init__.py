@@ -53,8 +53,10 @@ class Profile:
         """The program that has to be installed, or ``{python}``."""
         return self.command[0]
 
-    def argv(self, role: Role, program: str, python: str) -> tuple[str, ...]:
-        """Return the whole command of a window.
+    def argv(
+        self, role: Role, program: str, python: str, path: str | None = None
+    ) -> tuple[str, ...]:
+        """Return the whole command of a window, with *path* as its PATH where one is given.
 
         *program* is the file that runs in place of the command's first word, found by who launches,
         since tmux may look along another PATH; *python* stands in for ``{python}``.
@@ -63,6 +65,7 @@ class Profile:
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         rest = [python if word == PYTHON else word for word in self.command[1:]]
         told = [self.instructions_flag, instructions(role)] if self.instructions_flag else []
+        variables += [f"PATH={path}"] if path else []
         return ("env", *unset, *variables, program, *rest, *told)
 
 

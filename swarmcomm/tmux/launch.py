@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from swarmcomm.tmux.server import Server
 
-    Argv = Callable[[str], tuple[str, ...]]
+    Role = Literal["master", "worker"]
+    Argv = Callable[[Role], tuple[str, ...]]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PYTHON = "{python}"
@@ -51,9 +52,7 @@ class Agent(Protocol):
     def pause_ms(self) -> int: ...
     @property
     def ready(self) -> str | None: ...
-    def argv(
-        self, role: Literal["master", "worker"], program: str, python: str
-    ) -> tuple[str, ...]: ...
+    def argv(self, role: Role, program: str, python: str, path: str | None) -> tuple[str, ...]: ...
 
 
 def launch(
@@ -71,7 +70,7 @@ def launch(
     Either *agent* or *command*, which is a shell command, says what runs. *environment* is the
     caller's: its PATH (where the agent's program is looked for), SWARM_STATE_DIR and SWARM_TMUX are
     handed on to the windows. *windows* are those of ``session.conf`` where nothing is given. Blocks
-    until every agent shows its input line, or for a second where none is known.
+    until every agent shows its input line, or for a moment where none is known.
 
     Raises:
         InvalidInputError: a name or *workdir* cannot be used; nothing was made.
@@ -87,13 +86,13 @@ def launch(
         raise InvalidInputError("an agent or a command starts a swarm, and not both")
     if _is_there(server, session):
         raise RefusedError(f"session {session} is already there; attach to it or end it first")
-    started = _starter(agent, command or "", environment.get("PATH"))
     variables = _variables(server, session, workdir, environment)
+    started = _starter(agent, command or "", variables.get("PATH"))
     place = _make_session(server, session, workdir, variables, conf)
     session_id = place.partition(":")[0]
     try:
         for name in names:
-            role: Literal["master", "worker"] = "master" if name == "master" else "worker"
+            role: Role = "master" if name == "master" else "worker"
             target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
             _make_window(server, name, role, workdir, target, agent, started(role))
     except BaseException:
@@ -140,15 +139,19 @@ def _is_there(server: Server, session: str) -> bool:
 
 
 def _starter(agent: Agent | None, command: str, path: str | None) -> Argv:
-    """Return what gives the argument list for a role."""
+    """Return what gives the argument list for a role.
+
+    PATH stands in it, since tmux gives a pane the PATH of who asks for it, not the session's.
+    """
     if agent is None:
-        return lambda _role: ("sh", "-c", command)
+        own = [f"PATH={path}"] if path else []
+        return lambda _role: ("env", *own, "sh", "-c", command)
     program = sys.executable if agent.program == _PYTHON else shutil.which(agent.program, path=path)
     if not program:
         raise MissingProgramError("\n".join(agent.missing))
 
-    def argv(role: str) -> tuple[str, ...]:
-        return agent.argv("master" if role == "master" else "worker", program, sys.executable)
+    def argv(role: Role) -> tuple[str, ...]:
+        return agent.argv(role, program, sys.executable, path)
 
     return argv
 
@@ -230,18 +233,26 @@ def _make_window(
 
 def _settle(server: Server, session_id: str, ready: str | None, conf: dict[str, str]) -> None:
     """Wait until all agents show their input line; raise where one has ended."""
-    deadline = clock.monotonic() + float(conf["READY_S" if ready else "SETTLE_S"])
+    deadline = clock.monotonic() + int(conf["READY_MS" if ready else "SETTLE_MS"]) / 1000
     while clock.monotonic() < deadline:
         look = "#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}"
         said = server.ask("list-panes", "-s", "-t", session_id, "-F", look)
         rows = [line.split(" ", 4) for line in said.splitlines()]
-        if dead := [f"{row[4]} (status {row[1][1:]})" for row in rows if row[0] == "1"]:
-            raise NotFoundError(
-                f"the program in {', '.join(dead)} ended at once; attach to see what it printed"
-            )
+        if dead := [row for row in rows if row[0] == "1"]:
+            told = [
+                f"{row[4]} (status {row[1][1:]}): {_last_words(server, row[2])}" for row in dead
+            ]
+            raise NotFoundError(f"the program ended at once in {'; '.join(told)}")
         if ready and all(_input_line(server, row[2], row[3], ready) for row in rows):
             return
         clock.sleep(_LOOK_S)
+
+
+def _last_words(server: Server, pane: str) -> str:
+    # tmux 3.3a sometimes loses what a program prints just before its end.
+    lines = server.ask("capture-pane", "-p", "-S", "-", "-t", pane).splitlines()
+    said = [line for line in lines if line.strip() and not line.startswith("Pane is dead")]
+    return f": {said[-1]}" if said else ""
 
 
 def _input_line(server: Server, pane: str, row: str, ready: str) -> bool:
