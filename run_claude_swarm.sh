@@ -180,7 +180,7 @@ make_session() {
     sleep 600 \; \
     set-option -t "=${session}:" destroy-unattached off \; \
     set-option -t "=${session}:" history-limit "$(conf HISTORY_LIMIT)" 2>&1) || {
-    half_made=$(sed -n 's/^\($[0-9]*\):.*/\1/p' <<<"${said}")
+    half_made=$(sed -n 's/^\([$][0-9]*\):.*/\1/p' <<<"${said}")
     if [[ "${said}" == "duplicate session"* ]]; then already_there no-attach; fi
     die 3 "tmux could not make session ${session}: ${said}"
   }
@@ -254,22 +254,25 @@ path_with_scripts() {
 # Waits until every agent shows its input line, or for a moment where none is known. Fails where
 # one has ended; its pane stays.
 settle() {
-  local tries window dead status pane row missing limit=SETTLE_MS
+  local tries window dead status pane row missing="" limit=SETTLE_MS ended=0
   if [[ -n "${agent_ready}" ]]; then limit=READY_MS; fi
   tries=$(($(conf "${limit}") / 100))
   while ((tries-- > 0)); do
     missing=""
     while read -r dead status pane row window; do
-      if ((dead)); then
+      if ((dead && ended)); then
         warn "the program in window ${window} ended at once (status ${status#x})$(last_words "${pane}")"
+      fi
+      if ((dead)); then
         missing=dead
       elif [[ -z "${agent_ready}" ]] || ! input_line "${pane}" "${row}"; then
         missing=${missing:-ready}
       fi
     done < <(in_tmux list-panes -s -t "=${session}" \
       -F '#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}')
-    [[ "${missing}" != dead ]] || return 1
     [[ -n "${missing}" ]] || return 0
+    # What ends one window ends the others a moment later: they are told together.
+    [[ "${missing}" != dead ]] || ((++ended < 2)) || return 1
     sleep 0.1
   done
 }

@@ -234,16 +234,18 @@ def _make_window(
 def _settle(server: Server, session_id: str, ready: str | None, conf: dict[str, str]) -> None:
     """Wait until all agents show their input line; raise where one has ended."""
     deadline = clock.monotonic() + int(conf["READY_MS" if ready else "SETTLE_MS"]) / 1000
+    form = "#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}"
+    ended = False
     while clock.monotonic() < deadline:
-        look = "#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}"
-        said = server.ask("list-panes", "-s", "-t", session_id, "-F", look)
+        said = server.ask("list-panes", "-s", "-t", session_id, "-F", form)
         rows = [line.split(" ", 4) for line in said.splitlines()]
-        if dead := [row for row in rows if row[0] == "1"]:
-            told = [
-                f"{row[4]} (status {row[1][1:]}): {_last_words(server, row[2])}" for row in dead
-            ]
+        dead = [row for row in rows if row[0] == "1"]
+        # What ends one window ends the others a moment later: they are told together.
+        if dead and ended:
+            told = [f"{row[4]} (status {row[1][1:]}){_last_words(server, row[2])}" for row in dead]
             raise NotFoundError(f"the program ended at once in {'; '.join(told)}")
-        if ready and all(_input_line(server, row[2], row[3], ready) for row in rows):
+        ended = bool(dead)
+        if ready and not dead and all(_input_line(server, row[2], row[3], ready) for row in rows):
             return
         clock.sleep(_LOOK_S)
 
