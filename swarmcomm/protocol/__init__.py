@@ -19,6 +19,7 @@ from swarmcomm.protocol.outgoing import (
     ends_with_tail,
     neutralise,
     parse_message,
+    shows_tail,
     tail,
 )
 from swarmcomm.protocol.screen import Answer, NearMiss, Reading, open_ids, read, render
@@ -49,6 +50,7 @@ __all__ = [
     "parse_message",
     "read",
     "render",
+    "shows_tail",
     "step",
     "tail",
 ]

@@ -1,4 +1,4 @@
-"""Text that is typed: messages to a worker, and what a worker lets its own output be (5 and 8)."""
+"""Messages to a worker, and what a worker prints for others (protocol.md 5, 8, 9.3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # The look-behind keeps a long run of backslashes linear.
 _ESCAPABLE = re.compile(
     rf"(?<!\\)(\\*)(\[(TASK|ACK|DONE|ERROR|WAIT|HELP)\]{GAP})({ID_RUN})"
-)  # protocol.md 5.1
+)  # protocol.md 5.3
 
 _HEAD = re.compile(r"\s*\[TASK\]")
 
@@ -51,7 +51,7 @@ _NEUTRAL = re.compile(
 
 
 def check_text(text: str) -> None:
-    """Accept *text* as something that may be typed, or raise (protocol.md 5.6 and 5.7).
+    """Accept *text* as something that may be typed, or raise (protocol.md 8.2).
 
     Raises:
         InvalidInputError: it is empty.
@@ -84,7 +84,7 @@ def compose(wire_id: WireId, description: str, open_ids: Collection[str]) -> str
 
     A marker with an id in *description* gets a backslash where its echo could be mistaken: every
     ``[TASK]``, and the ids that are sent or open on the window, with their tag and without
-    (protocol.md 5.1). One that has backslashes already gets one more, so that
+    (protocol.md 5.3). One that has backslashes already gets one more (5.4), so that
     :func:`parse_message` gives *description* back exactly.
     """
     guarded = {str(wire_id), wire_id.task_id}
@@ -122,7 +122,7 @@ def parse_message(text: str) -> tuple[WireId, str] | None:
 
 
 def neutralise(text: str) -> str:
-    r"""Return *text* such that no part of it can be read as an answer (protocol.md 8.4).
+    r"""Return *text* such that no part of it can be read as an answer (protocol.md 9.3).
 
     Control sequences and control characters go (a carriage return becomes a newline, tabs stay),
     and ``[DONE]`` becomes ``[DONE\]``: no wrapping, cutting or joining of rows makes a marker of
@@ -133,14 +133,22 @@ def neutralise(text: str) -> str:
 
 
 def tail(text: str) -> str:
-    """Return what must stand before the cursor once *text* has arrived; may be empty (9.4)."""
-    end = text[-TAIL_BYTES:].encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
+    """Return what must stand at the cursor once *text* has arrived; may be empty (W7).
+
+    It is of the last line alone: a shell prints between the lines of a text.
+    """
+    end = text.rpartition("\n")[2].encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
     return _visible(end.decode("utf-8", "replace"))[-TAIL_LENGTH:]
 
 
 def ends_with_tail(screen: str, tail: str) -> bool:
     """Return whether *screen*, the rows down to the cursor, ends in *tail*."""
     return _visible(screen).endswith(tail)
+
+
+def shows_tail(screen: str, tail: str) -> bool:
+    """Return whether *tail* stands anywhere on *screen* (W7: several lines, plain terminal)."""
+    return tail in _visible(screen)
 
 
 def _visible(text: str) -> str:

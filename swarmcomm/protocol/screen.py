@@ -1,4 +1,4 @@
-"""From a captured screen to answers and near misses (protocol.md 4 to 7)."""
+"""From a captured screen to answers and near misses (protocol.md 2 to 7)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def read(screen: str, ask: str | None, width: int) -> Reading:
 
 
 def open_ids(screen: str, width: int) -> frozenset[str]:
-    """Return the wire ids whose newest ``[TASK]`` line has no end below it (protocol.md 5.4)."""
+    """Return the wire ids whose newest ``[TASK]`` line has no end below it (protocol.md 5.5)."""
     still_open: set[str] = set()
     for line in _lines(screen, width):
         if line.head is None or line.wire_id is None:
@@ -119,7 +119,7 @@ def render(reading: Reading) -> str:
 
 
 def _lines(screen: str, width: int) -> Iterator[_Line]:
-    """Yield the lines with a marker that is neither escaped nor without an id (4.1 to 4.3)."""
+    """Yield the lines with a marker that is neither escaped nor without an id (2.6, 4.1, 5.1)."""
     before = ""
     for row, raw in enumerate(screen.split("\n")):
         # Most lines end here: 50,000 of them in a few milliseconds.
@@ -138,7 +138,7 @@ def _lines(screen: str, width: int) -> Iterator[_Line]:
 
 
 def _wrapped_escape(before: str, width: int) -> bool:
-    """Return whether a program broke its row between a backslash and the marker (5.3)."""
+    """Return whether a program broke its row between a backslash and the marker (5.2)."""
     before = clean(before)
     return before.endswith("\\") and byte_length(before) >= width - WRAP_SLACK
 
