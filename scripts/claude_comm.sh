@@ -1,0 +1,349 @@
+#!/usr/bin/env bash
+# Usage: claude_comm.sh [--session S] [--socket L] COMMAND ...
+#
+#   send [--tag] [--wait 30] WINDOW TASK_ID DESCRIPTION
+#       Types the task into the window and sees that it was submitted. "-" as the description reads
+#       standard input. Waits so long for a window that can take it. --tag adds a fresh tag.
+#         claude_comm.sh send worker-0 task-001 "create hello.py"
+#         claude_comm.sh send --wait 60 worker-0 task-002 - < task.txt
+#   send-raw [--wait 30] WINDOW TEXT
+#       Types a text that is no task, or "-", in the same way.
+#         claude_comm.sh send-raw worker-0 "use the other branch"
+#   poll WINDOW [TIMEOUT=30] [TASK_ID]
+#   poll WINDOW [--timeout N] [--task-id ID] [--until DONE,ERROR]
+#       Prints each answer when it is seen, and ends at the first one that comes, or at once when
+#       one other than ACK is there. A time of 0 is one look. --until waits for one of these, or
+#       for the end of the task.
+#         claude_comm.sh poll worker-0 60 task-001
+#         claude_comm.sh poll worker-0 --task-id task-001 --until DONE,ERROR
+#   status WINDOW
+#       Shows the last 20 lines.
+#         claude_comm.sh status worker-0
+#
+# The wire is tmux send-keys and tmux capture-pane; protocol.md says what goes over it.
+# Environment: SWARM_SESSION, SWARM_SOCKET, SWARM_TMUX, SWARM_TAG=1, SWARM_INTERVAL (seconds).
+# Status: 0 done, 1 time ran out, 2 usage, 3 no such window, 4 typed and not confirmed, 5 refused
+# before typing, 6 the task ended in ERROR (with --until), 7 tmux is missing, 130 interrupted.
+
+me=claude_comm.sh here="${BASH_SOURCE[0]}"
+while [[ -L "${here}" ]]; do
+  link="$(readlink "${here}")"
+  if [[ "${link}" == /* || "${here}" != */* ]]; then here="${link}"; else here="${here%/*}/${link}"; fi
+done
+[[ "${here}" == */* ]] || here="./${here}"
+[[ -r "${here%/*}/swarm_common.sh" ]] || { echo "${me}: swarm_common.sh must stand beside it" >&2 && exit 7; }
+# shellcheck source-path=SCRIPTDIR source=swarm_common.sh
+. "${here%/*}/swarm_common.sh"
+
+readonly TEXT_MAX=65536      # bytes of a text
+readonly STEP_MS=30          # between two looks while typing
+readonly SEEN_MS=5000        # for a text to be seen at the cursor
+readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
+readonly LOCK_STALE_MS=30000 # nobody types for so long; a holder that wakes up again is refused
+wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
+
+# under_lock COMMAND: a tmux command, if the lock is still ours and the pane can take keys.
+under_lock() {
+  local same="#{&&:#{==:#{@swarm_lock},${lock}},#{==:#{pid},${server}}}"
+  local able='#{?#{||:#{pane_dead},#{||:#{pane_in_mode},#{pane_input_off}}},0,1}'
+  problem='it entered a mode, or another sender took over'
+  ask tmux if-shell -F -t "${pane}" "#{&&:${same},${able}}" "$1" 'display-message -p lost' &&
+    [[ "${reply}" != lost ]]
+}
+
+# press HEX...: bytes, so that no text is ever the name of a key, a flag or a command.
+press() { under_lock "send-keys -t ${pane} -H $*"; }
+
+# random: sets `word` to 8 letters and digits.
+random() {
+  local bytes
+  word=''
+  while ((${#word} < 8)); do
+    IFS= read -r -d '' -n 256 bytes </dev/urandom
+    word+="${bytes//[^a-z0-9]/}"
+  done
+  word="${word:0:8}"
+}
+
+# take_lock: our turn on the pane, and `left_over` where a sender died with its text still there;
+# status 1 when others have it till the deadline. A holder that is dead or stands still is replaced.
+take_lock() {
+  local old='' holder='' since=0 at="-t ${pane}"
+  random
+  lock="$$.${word}"
+  while :; do
+    ask tmux if-shell -F -t "${pane}" "#{&&:#{==:#{@swarm_lock},${old}},#{==:#{pid},${server}}}" \
+      "set -p ${at} @swarm_lock ${lock} ; display-message -p ${at} 'taken #{@swarm_typing}'" \
+      "display-message -p ${at} 'held #{@swarm_lock}'" || die 3 "window ${window} went away"
+    left_over="${reply#taken }"
+    [[ "${reply}" != taken* ]] || return 0
+    clock
+    [[ "${reply}" == "held ${holder}" ]] || { holder="${reply#held }" && since="${now}"; }
+    old=''
+    if [[ "${holder}" =~ ^[0-9]+\.[a-z0-9]{8}$ ]] && { ((now - since > LOCK_STALE_MS)) ||
+      ! { kill -0 "${holder%.*}" || ps -p "${holder%.*}"; }; } >/dev/null 2>&1; then
+      old="${holder}" # kill also fails on the processes of others, ps shows them
+    else
+      problem='another sender is typing into it'
+      ((now < deadline)) || return 1
+      nap "${STEP_MS}"
+    fi
+  done
+}
+
+release_lock() {
+  local mine="${lock}"
+  lock=''
+  [[ -z "${mine}" ]] ||
+    ask tmux if-shell -F -t "${pane}" "#{==:#{@swarm_lock},${mine}}" "set -pu -t ${pane} @swarm_lock"
+}
+
+# look: the window as it is now; status 1 and `problem` where it is gone or dead.
+look() { list_panes && find_window "${window}" && [[ "${dead}" == 0 ]]; }
+
+# within MILLISECONDS COMMAND...: whether it succeeds in time.
+within() {
+  local deadline
+  deadline_in "$1"
+  until "${@:2}"; do
+    clock
+    ((now < deadline)) || return 1
+    nap "${STEP_MS}"
+  done
+}
+
+# box_is_empty PATTERN: whether the row at the cursor matches the agent's pattern of an empty box.
+box_is_empty() {
+  look && ask tmux capture-pane -p -t "${pane}" -S "${row}" -E "${row}" || return
+  problem="the agent is not ready, at its cursor stands '${reply:0:60}'"
+  [[ "${reply}" =~ $1 ]]
+}
+
+# has_arrived: whether the end of the text stands at the cursor, which was elsewhere before. A plain
+# terminal acts on each line, so what it prints may already stand behind our last one.
+has_arrived() {
+  local top=$((row - 20)) # more than 8 characters can take
+  look || die 4 "window ${window}: ${problem}"
+  [[ "${cursor}" != "${before}" ]] || return
+  [[ -z "${by_line}" ]] || top=$((before_row + ${before##*/} - history))
+  ask tmux capture-pane -p -J -t "${pane}" -S "$((top > 0 ? top : 0))" -E "${row}" || return
+  reply="${reply//[^!-~]/}"
+  [[ "${reply}" == *"${tail}" || (-n "${by_line}" && "${reply}" == *"${tail}"*) ]]
+}
+
+has_moved() {
+  look || die 4 "window ${window}: ${problem}"
+  [[ "${cursor}" != "$1" ]]
+}
+
+# make_ready: brings the pane to take a text; status 1 and `problem` where it cannot yet.
+make_ready() {
+  look || return
+  [[ "${in_mode}" == 0 ]] || ask tmux copy-mode -q -t "${pane}"
+  if [[ -n "${left_over}" ]]; then
+    press 15 && under_lock "set -pu -t ${pane} @swarm_typing" || return
+  fi
+  ask tmux display-message -p -t "${pane}" 'x#{@swarm_pause} #{@swarm_ready}' || return
+  pause="${reply%% *}"
+  pause="${pause#x}"
+  [[ "${reply}" == *' ' ]] || within 700 box_is_empty "${reply#* }"
+}
+
+# type_text HEAD: types it; status 1 and `problem` when nothing was typed.
+type_text() {
+  local longest piece limit=4095 open=''
+  [[ "${OSTYPE}" != darwin* ]] || limit=1023
+  [[ -z "$1" || "${text}" != *'['* ]] || open="$(run tmux capture-pane -p -J -S - -t "${pane}" |
+    reader open -v width="${width}")" || return
+  look || return
+  before="${cursor}" before_row="${row}" by_line=''
+  [[ -n "${agent}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
+  {
+    IFS= read -r longest
+    IFS= read -r tail
+    ((longest <= limit)) || [[ "$(stty -a <"${tty}" 2>/dev/null)" != *[!-a-z]icanon* ]] ||
+      die 5 "window ${window} reads line by line and keeps ${limit} bytes; a line here has ${longest}"
+    while IFS= read -r piece; do
+      unconfirmed="typed ${window} ${what}"
+      under_lock "set -p -t ${pane} @swarm_typing ${what} ; send-keys -t ${pane} -H ${piece}" || {
+        [[ -n "${longest}" ]] && unconfirmed='' && return 1
+        die 4 "window ${window}: only a part was typed, ${problem}"
+      }
+      longest=''
+    done
+  } < <(printf '%s\n' "${text}" | reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }")
+}
+
+# press_enter: once the text is seen, and once more only while it still stands there: the second
+# Enter must not answer a dialog that the first one opened.
+press_enter() {
+  local patience at
+  within "${SEEN_MS}" has_arrived ||
+    die 4 "window ${window}: the text was not seen to arrive, so Enter was not pressed"
+  [[ -z "${pause}" ]] || nap "${pause}"
+  for patience in ${LEFT_MS}; do
+    look || die 4 "window ${window}: ${problem}"
+    at="${cursor}"
+    press 0d || die 4 "window ${window}: Enter was not pressed, ${problem}"
+    within "${patience}" has_moved "${at}" && return
+    has_arrived || break
+  done
+  die 4 "window ${window}: Enter was pressed and the text was not seen to leave; look at it"
+}
+
+# deliver HEAD: types `text` into the window and submits it.
+deliver() {
+  deadline_in "${wait_ms}"
+  while :; do
+    look || die 3 "${problem}"
+    [[ "${input_off}" == 0 ]] || die 5 "window ${window}: its input is switched off (select-pane -e)"
+    [[ "${synchronized}" == 0 ]] || die 5 "window ${window}: synchronize-panes is on; other panes would get the text too"
+    take_lock && make_ready && type_text "$1" && break
+    release_lock
+    clock
+    ((now < deadline)) || die 5 "window ${window}: ${problem}; nothing was typed"
+    nap 200
+  done
+  press_enter
+  unconfirmed=''
+  under_lock "set -pu -t ${pane} @swarm_typing"
+  release_lock
+  say 'submitted %s %s\n' "${window}" "${what}"
+}
+
+# take_text ARGUMENT: sets `text` to it, or to standard input.
+take_text() {
+  local line bad
+  text="$1"
+  if [[ "$1" == - ]]; then
+    { : <&0; } 2>/dev/null || die 2 'standard input is closed; give the text, or pipe it in'
+    text=''
+    if [[ -t 0 ]]; then
+      while IFS= read -r line || [[ -n "${line}" ]]; do text+="${line}"$'\n'; done
+    elif IFS= read -r -d '' -n $((TEXT_MAX + 2)) text && ((${#text} < TEXT_MAX + 2)); then
+      die 5 "the text holds NUL at byte ${#text}; only newline, tab and printable text are typed"
+    fi
+    text="${text%$'\n'}"
+  fi
+  [[ "${text}" == *[!$' \t\n']* ]] || die 2 'the text is empty; say what the task is'
+  ((${#text} <= TEXT_MAX)) || die 5 "the text is longer than the limit of ${TEXT_MAX} bytes"
+  bad="$(printf '%s\n' "${text}" | reader check)"
+  [[ -z "${bad}" ]] || die 5 "the text holds ${bad}; only newline, tab and printable text are typed"
+}
+
+# poll: prints what is new at each look, until something ends the wait.
+poll() {
+  local kind marker id text left last='' first=1 over='' ends=",${until},DONE,ERROR,"
+  while :; do
+    list_panes
+    find_window "${window}" || die 3 "${problem}"
+    look_for "${ask}" || die 3 "window ${window} went away"
+    while IFS=$'\t' read -r kind marker id _ text; do
+      [[ "${kind}" != +near ]] || printf 'near miss (%s): %s\n' "${marker}" "${id}" >&2
+      [[ "${kind}" == +answer ]] || continue
+      say '[%s] %s%s\n' "${marker}" "${id}" "${text:+ ${text}}"
+      last="${marker}"
+      if [[ -z "${until}" ]]; then
+        [[ -n "${first}" && "${marker}" == ACK ]] || over=1
+      elif [[ "${ends}" == *",${marker},"* ]]; then
+        over=1
+      fi
+    done < <(printf '%s\n' "${records}")
+    [[ -z "${over}" || -z "${until}" || "${last}" != ERROR ]] || exit 6
+    [[ -z "${over}" ]] || exit 0
+    [[ "${dead}" == 0 ]] || die 3 "${problem}"
+    clock
+    left=$((deadline - now)) first=''
+    ((left > 0)) || break
+    nap "$((left < interval_ms ? left : interval_ms))"
+  done
+  [[ -n "${last}" && -z "${until}" ]] && exit 0
+  printf 'Timeout after %ss\n' "${timeout}" >&2
+  exit 1
+}
+
+# poll_words WORD...: [TIMEOUT] [TASK_ID]; the first number is always the time.
+poll_words() {
+  local word
+  for word in "$@"; do
+    if [[ -z "${timeout}" && "${word}" =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
+      timeout="${word}"
+    elif [[ -n "${ask}" ]]; then
+      die 2 "'${word}' is too much, or '${ask}' is no time; as in: poll ${window} 30 task-001"
+    else
+      ask="${word}"
+    fi
+  done
+  timeout="${timeout:-30}"
+  milliseconds 'the time' "${timeout}"
+  deadline_in "${ms}"
+  milliseconds SWARM_INTERVAL "${SWARM_INTERVAL:-0.5}"
+  interval_ms="${ms}"
+  [[ -z "${ask}" ]] || check_id "${ask}" tagged
+  [[ -z "${until}" || "${until}" =~ ^(ACK|DONE|ERROR|WAIT|HELP)(,(ACK|DONE|ERROR|WAIT|HELP))*$ ]] ||
+    die 2 "'${until}' is no marker; --until takes some of ACK,DONE,ERROR,WAIT,HELP"
+}
+
+# option WORD...: takes one; `used` is its number of words. Status 1: the command has no such one.
+option() {
+  used=2
+  case "${command}:$1" in
+    send:--tag) tag=1 used=1 ;;
+    send:--wait | send-raw:--wait) need_value "$@" && milliseconds --wait "$2" && wait_ms="${ms}" ;;
+    poll:--timeout) need_value "$@" && milliseconds --timeout "$2" && timeout="$2" ;;
+    poll:--task-id) need_value "$@" && ask="$2" ;;
+    poll:--until) need_value "$@" && until="$2" ;;
+    *) common_option "$@" ;;
+  esac
+}
+
+main() {
+  local command='' words=() texts=99
+  on_signals 130
+  while (($#)); do
+    # What stands in the place of a text is text, whatever it begins with, but for our own options.
+    if [[ "$1" == -?* ]] && { ((${#words[@]} < texts)) ||
+      [[ "$1" =~ ^(-h|--|--(tag|wait|session|socket|help)(=.*)?)$ ]]; }; then
+      [[ "$1" != -- ]] || { words+=("${@:2}") && break; }
+      [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
+      option "$@" && shift "${used}"
+      continue
+    fi
+    if [[ -n "${command}" ]]; then words+=("$1"); else command="$1"; fi
+    case "${command}" in send) texts=2 ;; send-raw) texts=1 ;; esac
+    shift
+  done
+  window="${words[0]-}" what=raw
+  case "${command}:${#words[@]}" in
+    send:3)
+      check_id "${words[1]}"
+      what="${words[1]}"
+      take_text "${words[2]}"
+      [[ -z "${tag#0}" ]] || { random && what+="+${word}"; }
+      connect
+      deliver "[TASK] ${what}"
+      ;;
+    send-raw:2)
+      take_text "${words[1]}"
+      connect
+      deliver ''
+      ;;
+    poll:[1-9]*)
+      poll_words ${words[1]+"${words[@]:1}"}
+      connect
+      poll
+      ;;
+    status:1)
+      connect
+      list_panes
+      find_window "${window}" || die 3 "${problem}"
+      last_lines 20
+      [[ "${dead}" == 0 ]] || die 3 "${problem}"
+      ;;
+    send:*) die 2 "send takes WINDOW TASK_ID DESCRIPTION; put the description in quotes (${me} --help)" ;;
+    send-raw:*) die 2 "send-raw takes WINDOW TEXT; put the text in quotes (${me} --help)" ;;
+    poll:0 | status:*) die 2 "${command} takes a WINDOW (${me} --help)" ;;
+    *) die 2 "'${command}' is no command; there are send, send-raw, poll and status (${me} --help)" ;;
+  esac
+}
+main "$@"

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Usage: claude_poll.sh [--session S] [--socket L] [--interval 5] [--once] [--all] [--repeat]
+#                       [--task-id ID] [WINDOW...]
+#
+# Watches windows (default: all of the swarm but master) and prints each DONE and ERROR once, those
+# that are already there first:
+#   [12:34:56] worker-0: [DONE] task-001
+#
+#   --interval N   seconds between two looks
+#   --once         one look, then ends
+#   --all          ACK, WAIT and HELP too
+#   --repeat       prints the newest of each window at every look
+#   --task-id ID   answers of this task only
+#
+#   claude_poll.sh
+#   claude_poll.sh --interval 1 --task-id task-001 worker-0
+#
+# Ctrl-C ends it. It reads with tmux capture-pane; what it says besides goes to standard error.
+# Environment: SWARM_SESSION, SWARM_SOCKET, SWARM_TMUX, SWARM_INTERVAL (seconds), SWARM_WINDOWS.
+# Status: 0 ended by Ctrl-C or --once, 2 usage, 3 no such session or (--once) window, 7 tmux is missing.
+
+me=claude_poll.sh here="${BASH_SOURCE[0]}"
+while [[ -L "${here}" ]]; do
+  link="$(readlink "${here}")"
+  if [[ "${link}" == /* || "${here}" != */* ]]; then here="${link}"; else here="${here%/*}/${link}"; fi
+done
+[[ "${here}" == */* ]] || here="./${here}"
+[[ -r "${here%/*}/swarm_common.sh" ]] || { echo "${me}: swarm_common.sh must stand beside it" >&2 && exit 7; }
+# shellcheck source-path=SCRIPTDIR source=swarm_common.sh
+. "${here%/*}/swarm_common.sh"
+
+interval="${SWARM_INTERVAL:-5}" once='' markers='DONE ERROR' repeat='' ask=''
+
+# show: prints what is new in `records`; with --repeat the newest only.
+show() {
+  local kind marker id text line=''
+  while IFS=$'\t' read -r kind marker id _ text; do
+    [[ "${kind}" != +near || -n "${repeat}" ]] ||
+      printf '%s: near miss (%s): %s\n' "${window}" "${marker}" "${id}" >&2
+    [[ "${kind}" == +answer && " ${markers} " == *" ${marker} "* ]] || continue
+    line="[$(date +%H:%M:%S)] ${window}: [${marker}] ${id}${text:+ ${text}}"
+    [[ -n "${repeat}" ]] || say '%s\n' "${line}"
+  done < <(printf '%s\n' "${records}")
+  [[ -z "${repeat}" || -z "${line}" ]] || say '%s\n' "${line}"
+}
+
+# watch WINDOW...: looks at each, for ever. A window that is not there is said once.
+watch() {
+  local windows=("$@") known=() missing=() i status
+  while :; do
+    list_panes
+    status=0
+    for i in "${!windows[@]}"; do
+      window="${windows[i]}" problem=''
+      if find_window "${window}"; then
+        [[ "${dead}" == 1 ]] || problem=''
+        records="${known[i]-}"
+        [[ -z "${repeat}" ]] || records=''
+        if look_for "${ask}"; then
+          known[i]="${records}"
+          show
+        fi
+      fi
+      [[ -z "${problem}" ]] || status=3
+      [[ "${problem}" == "${missing[i]-}" ]] || [[ -z "${problem}" ]] || printf '%s: %s\n' "${me}" "${problem}" >&2
+      missing[i]="${problem}"
+    done
+    [[ -z "${once}" ]] || exit "${status}"
+    nap "${ms}"
+  done
+}
+
+main() {
+  local words=() name
+  on_signals 0
+  while (($#)); do
+    [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
+    used=2
+    case "$1" in
+      --interval) need_value "$@" && interval="$2" ;;
+      --task-id) need_value "$@" && ask="$2" ;;
+      --once) once=1 used=1 ;;
+      --all) markers='ACK DONE ERROR WAIT HELP' used=1 ;;
+      --repeat) repeat=1 used=1 ;;
+      -*) common_option "$@" ;;
+      '') die 2 'a window has no name' ;;
+      *) words+=("$1") used=1 ;;
+    esac
+    shift "${used}"
+  done
+  milliseconds 'the interval' "${interval}"
+  ((ms)) || die 2 'the interval is 0; give seconds above 0, as 0.5'
+  [[ -z "${ask}" ]] || check_id "${ask}" tagged
+  ((${#words[@]})) || for name in ${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}; do
+    [[ "${name}" == master ]] || words+=("${name}")
+  done
+  connect
+  list_panes
+  printf 'watching %s in session %s every %s s; Ctrl-C ends\n' "${words[*]}" "${session}" "${interval}" >&2
+  watch "${words[@]}"
+}
+main "$@"

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Usage: claude_status.sh [--session S] [--socket L]
+#
+# Shows the last ten lines of each window of the swarm.
+#
+#   claude_status.sh
+#   claude_status.sh --session swarm-claude-default
+#
+# Environment: SWARM_SESSION, SWARM_SOCKET, SWARM_TMUX, SWARM_WINDOWS (names, separated by blanks).
+# Status: 0 done, 2 usage, 3 no such session, or a window is missing or dead, 7 tmux is missing.
+
+me=claude_status.sh here="${BASH_SOURCE[0]}"
+while [[ -L "${here}" ]]; do
+  link="$(readlink "${here}")"
+  if [[ "${link}" == /* || "${here}" != */* ]]; then here="${link}"; else here="${here%/*}/${link}"; fi
+done
+[[ "${here}" == */* ]] || here="./${here}"
+[[ -r "${here%/*}/swarm_common.sh" ]] || { echo "${me}: swarm_common.sh must stand beside it" >&2 && exit 7; }
+# shellcheck source-path=SCRIPTDIR source=swarm_common.sh
+. "${here%/*}/swarm_common.sh"
+
+main() {
+  local window missing=''
+  on_signals 130
+  while (($#)); do
+    [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
+    [[ "$1" == -* ]] || die 2 "'$1' is too much: all windows are shown (one: claude_comm.sh status $1)"
+    common_option "$@"
+    shift "${used}"
+  done
+  connect
+  list_panes
+  say '=== Claude Swarm Status ===\n'
+  for window in ${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}; do
+    say '\n--- %s ---\n' "${window}"
+    find_window "${window}" && last_lines 10 && [[ "${dead}" == 0 ]] && continue
+    say '(%s)\n' "${problem}"
+    missing+=" ${window}"
+  done
+  [[ -z "${missing}" ]] || die 3 "missing or dead in session ${session}:${missing}"
+}
+main "$@"
