@@ -81,9 +81,12 @@ class Gaze:
     ) -> None:
         """A task id that was sent again begins anew: its answers may say the same as before."""
         for wire_id in open_ids & self._seen.keys():
-            self._seen[wire_id] &= {
-                (answer.marker, answer.text) for answer in answers if str(answer.wire_id) == wire_id
-            }
+            ended = any(marker in protocol.ENDS for marker, _ in self._seen[wire_id])
+            if ended and not any(
+                answer.marker in protocol.ENDS and str(answer.wire_id) == wire_id
+                for answer in answers
+            ):
+                del self._seen[wire_id]
 
     def _new_answers(self, reading: protocol.Reading) -> list[protocol.Answer]:
         new = []

@@ -74,7 +74,10 @@ class Server(libtmux.Server):
         super().__init__(socket_name=socket_name, tmux_bin=program, config_file=config_file)
         self._check_version()
 
-    def cmd(self, cmd: str, *args: Any, target: str | int | None = None, **_: Any) -> Reply:
+    # libtmux's own override is at odds with its protocol in the same way.
+    def cmd(  # type: ignore[override]
+        self, cmd: str, *args: Any, target: str | int | None = None
+    ) -> Reply:
         """Run one tmux command and return its reply, whatever its status is.
 
         Raises:

@@ -126,9 +126,7 @@ def test_s05_a_longer_text_is_refused_with_the_limit(
 @pytest.mark.parametrize(
     "bad", [b"\x03", b"\x04", b"\x1a", b"\x00", b"\x1b", b"\x7f", b"\x85", b"\xc2\x85", b"\r"]
 )
-def test_s06_control_bytes_are_refused(
-    tmux: Tmux, face: Send, tmp_path: Path, bad: bytes
-) -> None:
+def test_s06_control_bytes_are_refused(tmux: Tmux, face: Send, tmp_path: Path, bad: bytes) -> None:
     log = tmp_path / "log"
     start(tmux, log)
     before = tmux.screen("s", "worker-0")
@@ -483,9 +481,7 @@ turn.release()
     assert held == "1.aaaaaaaa\n"
 
 
-def test_a_person_s_draft_is_waited_for_and_then_refused(
-    tmux: Tmux, face: Send, tmp_path: Path
-) -> None:
+def test_a_person_s_draft_is_waited_for_and_then_refused(tmux: Tmux, face: Send) -> None:
     tmux.session("s", {"worker-0": worker_command()})
     pane = tmux.pane("s", "worker-0")
     tmux.run("set", "-p", "-t", pane, "@swarm_ready", "^swarm> *$")
