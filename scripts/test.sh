@@ -113,7 +113,7 @@ size() {
   local name=$1
   shift
   find "$@" \( -name '*.py' -o -name '*.sh' -o -name '*.bats' -o -name '*.bash' -o -name run \) \
-    ! -name agents.sh -exec cat {} + |
+    ! -name agents.sh -exec cat {} + 2>/dev/null |
     awk -v name="${name}" '{ all++ } !/^[[:space:]]*(#|$)/ { code++ }
       END { printf "test:   %-30s %5d (%d)\n", name, all, code }'
 }
