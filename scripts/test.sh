@@ -22,7 +22,7 @@ main() {
   stand_alone
   say "the tests run in the background; the other checks go on meanwhile"
   set -m
-  check pytest pytest -p no:cacheprovider --ignore=tests/benchmarks &
+  check pytest pytest -p no:cacheprovider &
   tests=$!
   set +m
   check format ruff format --check .
