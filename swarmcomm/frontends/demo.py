@@ -177,12 +177,13 @@ def live_table(runs: list[Run]) -> Table:
     table.add_column("sec", justify="right", no_wrap=True, min_width=4)
     table.add_column("last text", no_wrap=True, overflow="ellipsis", ratio=1)
     for run in runs:
+        why = f" ({run.job.what})" if run.state == Marker.ERROR else ""
         table.add_row(
             run.job.window,
             run.job.task_id,
             Text(run.state, _STYLES.get(run.state, "dim")),
             f"{_seconds(run):.1f}" if run.task else "",
-            Text(run.text or run.job.what),
+            Text((run.text or run.job.what) + why),
         )
     return table
 

@@ -10,10 +10,8 @@ import os
 import select
 import selectors
 import signal
-import sys
 import termios
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm.clock import monotonic
@@ -25,6 +23,7 @@ from swarmcomm.protocol import parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 QUEUE_LIMIT = 1_000  # tasks; at 64 KiB each this bounds the memory
 FLOOD_S = 0.05  # so much output without a gap is a flood,
@@ -285,12 +284,3 @@ def _write(text: str) -> None:
     data = memoryview(text.encode())
     while data:
         data = data[os.write(1, data) :]
-
-
-def _main(arguments: list[str]) -> int:
-    exec_command = arguments[1] if arguments[:1] == ["--exec"] else None
-    return run(exec_command, Path.cwd())
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))

@@ -6,14 +6,15 @@ import codecs
 import re
 
 from swarmcomm.frontends.worker_input import prompt_row
-from swarmcomm.protocol import neutralise
+from swarmcomm.protocol import Marker, neutralise
 
 LINE_LIMIT = 1 << 16  # characters of one line that are held back before it is cut in two
 ECHO_LINES = 10
 ECHO_CHARS = 2_000
 
 _C1 = re.compile("[\x80-\x9f]")
-_SUSPECT = re.compile(r"[^\n -Z\\-~]")  # anything but plain ASCII without "["
+_NOT_PLAIN = re.compile(r"[^\n -~]")
+_MARKS = tuple(f"[{marker}]" for marker in Marker)
 
 
 def harmless(text: str) -> str:
@@ -21,8 +22,8 @@ def harmless(text: str) -> str:
 
     Line ends are LF; a tab becomes blanks, because at the right margin it takes no room at all.
     """
-    if not _SUSPECT.search(text):
-        return text
+    if not _NOT_PLAIN.search(text) and not any(mark in text for mark in _MARKS):
+        return text  # most output, and it comes in floods
     # C1 sequences first: nobody writes them in UTF-8, and a line of nothing else is slow to read.
     return neutralise(text if text.isascii() else _C1.sub("", text)).expandtabs(8)
 

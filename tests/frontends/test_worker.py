@@ -20,7 +20,7 @@ from swarmcomm.frontends import worker
 from swarmcomm.protocol import WireId, compose, open_ids, read
 
 DEADLINE_S = 15.0
-MODULE = [sys.executable, "-m", "swarmcomm.frontends.worker"]
+MODULE = [sys.executable, "-m", "swarmcomm", "worker"]
 numbers = itertools.count()
 
 
@@ -97,7 +97,9 @@ class Pane:
 
     def kill(self) -> None:
         with contextlib.suppress(subprocess.CalledProcessError):
+            socket = Path(self.show("socket_path"))
             self.tmux("kill-server")
+            socket.unlink(missing_ok=True)  # tmux leaves it behind
 
 
 Start = Callable[..., Pane]
