@@ -18,7 +18,7 @@ _MARKS = tuple(f"[{marker}]" for marker in Marker)
 
 
 def harmless(text: str) -> str:
-    """Return *text* so that no line of it can be read as a marker line, nor moves the cursor.
+    """Return *text* such that none of it is a marker line or moves the cursor (protocol.md 9.3).
 
     Line ends are LF; a tab becomes blanks, because at the right margin it takes no room at all.
     """
@@ -97,7 +97,7 @@ class Screen:
         r"""Add a marker line of our own.
 
         A reader takes a long row that ends in a backslash for the wrapped escape of the next
-        row's marker (protocol.md, "hard-wrapped escape"): an empty row comes between.
+        row's marker (protocol.md 5.2): an empty row comes between.
         """
         self._rows.append(f"\n{line}\n" if self._backslash else f"{line}\n")
         self._backslash = False
