@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -82,19 +83,32 @@ class Tmux:
             self.run("send-keys", "-t", pane, "Enter")
 
 
+@pytest.fixture(scope="session")
+def sockets() -> Iterator[str]:
+    """A folder for tmux's sockets, short since a socket's path may have only 100 characters."""
+    given = os.environ.get("TMUX_TMPDIR")
+    if given:
+        yield given
+    else:
+        with tempfile.TemporaryDirectory(prefix="swt") as folder:
+            yield folder
+
+
 @pytest.fixture
-def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environ(
+    tmp_path_factory: pytest.TempPathFactory, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """An environment that names no other swarm, with a home of its own."""
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
     kept = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("SWARM_", "CLAUDE", "TMUX"))
     }
     home = tmp_path_factory.mktemp("home")
-    sockets = os.environ.get("TMUX_TMPDIR")
     return {
         **kept,
-        **({"TMUX_TMPDIR": sockets} if sockets else {}),
+        "TMUX_TMPDIR": sockets,
         "HOME": str(home),
         "PYTHONPATH": str(ROOT),
     }

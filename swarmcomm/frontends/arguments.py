@@ -106,14 +106,14 @@ def text(argument: str) -> str:
         ) from error
 
 
-def seconds(value: float, name: str) -> float:
+def seconds(value: float, name: str, least: float = 0.0) -> float:
     """Return *value*.
 
     Raises:
-        InvalidInputError: it is negative, infinite or no number.
+        InvalidInputError: it is below *least*, infinite or no number.
     """
-    if not 0 <= value < float("inf"):
-        raise InvalidInputError(f"{name} {value:g} is no time; give seconds from 0 up")
+    if not least <= value < float("inf"):
+        raise InvalidInputError(f"{name} {value:g} is no time; give seconds from {least:g} up")
     return value
 
 

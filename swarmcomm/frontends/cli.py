@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from swarmcomm.swarm import Swarm
 
 INTERRUPTED = 130
+DEFECT = 70
 
 
 @click.group(cls=Group)
@@ -160,8 +162,9 @@ def poll(
 ) -> None:
     """Print the answers on WINDOW as they are seen.
 
-    Ends at the first answer that comes, or at once when DONE, ERROR, WAIT or HELP is already
-    there. TIMEOUT 0 is one look. Status 1: nothing came in time.
+    Ends at the first answer that comes, or at once when DONE, ERROR, WAIT
+    or HELP is already there. TIMEOUT 0 is one look. Status 1: nothing came
+    in time.
 
     Example: swarmcomm poll worker-0 60 task-001 --until DONE,ERROR
     """
@@ -224,13 +227,14 @@ def watch(
 ) -> None:
     """Print each answer on the windows as it is seen, until Ctrl-C.
 
-    Without WINDOW: every window but the master. Answers that are visible already come first.
+    Without WINDOW: every window but the master. Answers that are visible
+    already come first.
 
     Example: swarmcomm watch worker-0 worker-1
     """
     swarm = _attach(session, socket)
     if interval_s is not None:
-        interval_s = arguments.seconds(interval_s, "--interval")
+        interval_s = arguments.seconds(interval_s, "--interval", least=0.001)
     chosen = windows or tuple(name for name in swarm.windows() if name != "master")
     click.echo(f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True)
     try:
@@ -300,12 +304,20 @@ def instructions(role: str) -> None:
 def main() -> None:
     """Run the command and end with its status; an error is one line on standard error."""
     try:
-        status = cli.main(standalone_mode=False)
+        # click's own main would turn a closed pipe into status 1.
+        with cli.make_context("swarmcomm", sys.argv[1:]) as context:
+            cli.invoke(context)
         sys.stdout.flush()
+    except WaitTimeoutError as error:
+        click.echo(error, err=True)
+        sys.exit(error.exit_status)
     except SwarmError as error:
         _fail(str(error), error.exit_status)
     except click.exceptions.Exit as error:
-        status = error.exit_code
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(InvalidInputError.exit_status)
     except click.ClickException as error:
         _fail(f"{error.format_message()} (swarmcomm --help)", InvalidInputError.exit_status)
     except (click.Abort, KeyboardInterrupt):
@@ -313,8 +325,9 @@ def main() -> None:
     except BrokenPipeError:
         # Nobody reads on; Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a defect of swarmcomm; please report it with the lines above", DEFECT)
 
 
 def _fail(message: str, status: int) -> None:

@@ -234,6 +234,7 @@ class Swarm:
             agent=None if command else agents.load(agent or found.agent),
             command=command,
             environment=environ,
+            windows=found.windows,
         )
         return cls(server, found)
 
