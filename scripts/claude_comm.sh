@@ -114,19 +114,24 @@ within() {
 
 # box_is_empty PATTERN: whether the row at the cursor matches the agent's pattern of an empty box.
 box_is_empty() {
+  local outcome
   look && ask tmux capture-pane -p -t "${pane}" -S "${row}" -E "${row}" || return
   problem="the agent is not ready, at its cursor stands '${reply:0:60}'"
   [[ "${reply}" =~ $1 ]]
+  outcome=$?
+  ((outcome < 2)) || die 5 "window ${window}: its @swarm_ready '$1' is no pattern"
+  return "${outcome}"
 }
 
 # has_arrived: whether the end of the text stands at the cursor, which was elsewhere before. A plain
 # terminal acts on each line, so what it prints may already stand behind our last one.
 has_arrived() {
-  local top=$((row - 20)) # more than 8 characters can take
+  local top
   look || die 4 "window ${window}: ${problem}"
   [[ "${cursor}" != "${before}" ]] || return
+  top=$((row > 20 ? row - 20 : 0)) # more rows than 8 characters take
   [[ -z "${by_line}" ]] || top=$((before_row + ${before##*/} - history))
-  ask tmux capture-pane -p -J -t "${pane}" -S "$((top > 0 ? top : 0))" -E "${row}" || return
+  ask tmux capture-pane -p -J -t "${pane}" -S "${top}" -E "${row}" || return
   reply="${reply//[^!-~]/}"
   [[ "${reply}" == *"${tail}" || (-n "${by_line}" && "${reply}" == *"${tail}"*) ]]
 }
@@ -146,7 +151,7 @@ make_ready() {
   ask tmux display-message -p -t "${pane}" 'x#{@swarm_pause} #{@swarm_ready}' || return
   pause="${reply%% *}"
   pause="${pause#x}"
-  [[ "${reply}" == *' ' ]] || within 700 box_is_empty "${reply#* }"
+  [[ -z "${reply#* }" ]] || within 700 box_is_empty "${reply#* }"
 }
 
 # type_text HEAD: types it; status 1 and `problem` when nothing was typed.
@@ -196,7 +201,7 @@ deliver() {
   deadline_in "${wait_ms}"
   while :; do
     look || die 3 "${problem}"
-    [[ "${input_off}" == 0 ]] || die 5 "window ${window}: its input is switched off (select-pane -e)"
+    [[ "${input_off}" == 0 ]] || die 5 "window ${window}: its input is switched off"
     [[ "${synchronized}" == 0 ]] || die 5 "window ${window}: synchronize-panes is on; other panes would get the text too"
     take_lock && make_ready && type_text "$1" && break
     release_lock
@@ -216,7 +221,7 @@ take_text() {
   local line bad
   text="$1"
   if [[ "$1" == - ]]; then
-    { : <&0; } 2>/dev/null || die 2 'standard input is closed; give the text, or pipe it in'
+    { : 3<&0; } 2>/dev/null || die 2 'standard input is closed; give the text, or pipe it in'
     text=''
     if [[ -t 0 ]]; then
       while IFS= read -r line || [[ -n "${line}" ]]; do text+="${line}"$'\n'; done
@@ -279,6 +284,7 @@ poll_words() {
   deadline_in "${ms}"
   milliseconds SWARM_INTERVAL "${SWARM_INTERVAL:-0.5}"
   interval_ms="${ms}"
+  ((ms)) || die 2 'SWARM_INTERVAL is 0; give seconds above 0, as 0.5'
   [[ -z "${ask}" ]] || check_id "${ask}" tagged
   [[ -z "${until}" || "${until}" =~ ^(ACK|DONE|ERROR|WAIT|HELP)(,(ACK|DONE|ERROR|WAIT|HELP))*$ ]] ||
     die 2 "'${until}' is no marker; --until takes some of ACK,DONE,ERROR,WAIT,HELP"

@@ -113,9 +113,9 @@ ask() {
 run() { "${tmux_command[@]}" "${@:2}" 2>/dev/null </dev/null; }
 
 list_panes() {
-  ask tmux list-panes -s -t "=${session}" -F "${LOOK}" && panes="${reply}" && return
+  ask tmux list-panes -s -t "=${session}:" -F "${LOOK}" && panes="${reply}" && return
   local why
-  why="$("${tmux_command[@]}" list-panes -s -t "=${session}" 2>&1 >/dev/null </dev/null)"
+  why="$("${tmux_command[@]}" list-panes -s -t "=${session}:" 2>&1 >/dev/null </dev/null)"
   die 3 "no session ${session} (tmux: ${why:-no answer}); start it with run_claude_swarm.sh"
 }
 
