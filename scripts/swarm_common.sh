@@ -3,7 +3,7 @@
 # source it. Numbers in comments are rules of protocol.md.
 # Needs bash 3.2, tmux 3.2 and awk, stty, ps, sleep, date; nothing else.
 
-set -uo pipefail
+set -uf -o pipefail
 # Text is counted in bytes here; tmux still gets to know the user's own encoding.
 [[ -z "${LC_ALL-}" ]] || export LC_CTYPE="${LC_ALL}"
 export -n LC_ALL
@@ -21,7 +21,8 @@ records='' unconfirmed='' napping='' lock=''
 
 # die STATUS TEXT: one line on standard error. Once typing has begun the outcome is `typed`, 4.
 die() {
-  [[ -z "${unconfirmed}" ]] || { say '%s\n' "${unconfirmed}" && set -- 4 "$2"; }
+  trap '' PIPE
+  [[ -z "${unconfirmed}" ]] || { printf '%s\n' "${unconfirmed}" 2>/dev/null; set -- 4 "$2"; }
   printf '%s: %s\n' "${me}" "${2//[[:cntrl:]]/ }" >&2
   exit "$1"
 }
@@ -109,8 +110,8 @@ ask() {
   esac
 }
 
-# run tmux ARG...: one tmux command in a pipeline, right after one that was answered.
-run() { "${tmux_command[@]}" "${@:2}" 2>/dev/null </dev/null; }
+# run tmux ARG...: one tmux command as a part of a pipeline, right after one that was answered.
+run() { exec "${tmux_command[@]}" "${@:2}" 2>/dev/null </dev/null; }
 
 list_panes() {
   ask tmux list-panes -s -t "=${session}:" -F "${LOOK}" && panes="${reply}" && return
@@ -172,8 +173,11 @@ look_for() {
 # last_lines NUMBER: the end of the pane's text.
 last_lines() { run tmux capture-pane -p -J -S -200 -t "${pane}" | reader last -v count="$1" 2>/dev/null; }
 
-# reader JOB -v NAME=VALUE...: the grammar, the same in every awk.
-reader() { LC_ALL=C awk -v job="$1" "${@:2}" "${SWARM_AWK}"; }
+# reader JOB -v NAME=VALUE...: the grammar, as the end of a pipeline; the same in every awk.
+reader() {
+  export LC_ALL
+  exec awk -v job="$1" "${@:2}" "${SWARM_AWK}"
+}
 
 readonly SWARM_AWK='
 # gap, run, wid and text are what was found last; numbers are rules of protocol.md.
@@ -206,7 +210,7 @@ function decoration(s) {
 }
 function clean(s,  n) {
   gsub(/\t/, " ", s); gsub(/[\001-\037\177]|\302[\200-\237]/, "", s)
-  for (n = length(s); substr(s, n, 1) == " "; n--) ;
+  for (n = length(s); n && substr(s, n, 1) == " "; n--) ;
   return substr(s, 1, n)
 }
 function cut(s, n) {

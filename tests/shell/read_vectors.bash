@@ -6,6 +6,7 @@
 me=read_vectors here="$0"
 # shellcheck source-path=SCRIPTDIR source=../../scripts/swarm_common.sh
 . "$1/swarm_common.sh"
+set +f # it looks through folders
 
 # value FOLDER KEY: of its ask.txt.
 value() {
