@@ -20,9 +20,9 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT TERM
   stand_alone
-  say "the tests run in the background; the other checks go on meanwhile"
+  say "the tests of faults run in the background; the other checks go on meanwhile"
   set -m
-  check pytest pytest -p no:cacheprovider &
+  check faults pytest tests/faults -p no:cacheprovider &
   tests=$!
   set +m
   check format ruff format --check .
@@ -32,6 +32,7 @@ main() {
   check shellcheck shell_check
   check wheel wheel_check
   check bats bats --print-output-on-failure tests/shell
+  check pytest pytest tests --ignore=tests/faults -p no:cacheprovider
   wait "${tests}"
   tests=""
   sizes
@@ -41,11 +42,12 @@ main() {
 # Leaves out what a window of a swarm, or a person's shell, would tell the checks.
 stand_alone() {
   local name
-  for name in TMUX TMUX_PANE CLAUDE_SESSION BASH_ENV ENV PYTHONPATH ${!SWARM_*} ${!XDG_*}; do
+  for name in TMUX TMUX_PANE CLAUDE_SESSION BASH_ENV ENV PYTHONPATH XDG_STATE_HOME ${!SWARM_*}; do
     unset "${name}"
   done
   mkdir "${work}/tmux" "${work}/logs" "${work}/home"
   export TMUX_TMPDIR="${work}/tmux" PATH="${root}/.venv/bin:${PATH}"
+  export BATS_TEST_TIMEOUT=120 # seconds for one test: a hang is a failure
 }
 
 # Runs the command $2... as check $1, and notes how it ended.
@@ -55,7 +57,7 @@ check() {
   case "${name}" in
     # pip may have its settings in the real one
     wheel) "$@" >"${log}" 2>&1 </dev/null ;;
-    *) HOME="${work}/home" "$@" >"${log}" 2>&1 </dev/null ;;
+    *) HOME="${work}/home" XDG_CONFIG_HOME="${work}/home" "$@" >"${log}" 2>&1 </dev/null ;;
   esac || state=FAILED
   [[ "${state}" == ok ]] || : >"${log}.failed"
   printf 'test: %-10s %-6s %4d s  %s\n' "${name}" "${state}" "$((SECONDS - start))" "$(last_line "${log}")"

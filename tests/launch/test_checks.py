@@ -17,6 +17,7 @@ TOOLS = {
     "shellcheck": "shellcheck",
     "wheel": "python",
     "pytest": "pytest",
+    "faults": "pytest",
     "bats": "bats",
 }
 
@@ -28,6 +29,7 @@ case "$name $1" in
   "ruff format") name=format ;;
   "ruff check") name=lint ;;
   "python -m") name=wheel ;;
+  "pytest tests/faults") name=faults ;;
   mypy*) name=types ;;
   lint-imports*) name=layers ;;
 esac
