@@ -44,7 +44,6 @@ def test_a_missing_claude_is_said_in_two_lines(launcher: Launcher) -> None:
         ["--session", "a.b"],
         ["--session", "a:b"],
         ["--session", "a b"],
-        ["--session", ""],
         ["--workdir", "/does/not/exist"],
         ["--workdir", "/etc/passwd"],
         ["--agent", "nobody"],
