@@ -112,9 +112,10 @@ teardown() { finish; }
 }
 
 @test "claude_status.sh goes on past a missing and a dead window and ends with 3" {
-  server master=cat worker-0='seq 60; echo last words' worker-2=cat
+  server master=cat worker-0='seq 60; echo last words; sleep 0.3' worker-2=cat
   eventually dead worker-0
   run --separate-stderr -3 claude_status.sh
+  echo "${output}"
   [[ "${output}" == *$'--- worker-0 ---\n'*'last words'*'has ended'*'--- worker-1 ---'*'(no window worker-1 '*'--- worker-2 ---'* ]]
   [[ "${stderr}" == 'claude_status.sh: missing or dead in session room: worker-0 worker-1' ]]
 }

@@ -58,7 +58,7 @@ teardown() { finish; }
 }
 
 @test "a window that dies during a poll ends it with 3, and its last words count" {
-  server worker-0='read -r _' worker-1='read -r _; echo "[DONE] t1 last"' worker-2=cat
+  server worker-0='read -r _' worker-1='read -r _; echo "[DONE] t1 last"; sleep 0.3' worker-2=cat
   (sleep 1 && tm send-keys -t "$(pane worker-0)" Enter) 3>&- &
   run --separate-stderr claude_comm.sh poll worker-0 20 t1
   one_line_error 3 'has ended'

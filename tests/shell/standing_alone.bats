@@ -30,7 +30,7 @@ copy() {
   copy 'other place/the scripts'
   the_flow "${PWD}/other place/the scripts"
   cd 'other place'
-  tm kill-server
+  export SWARM_SESSION=second
   server worker-0=cat
   the_flow './the scripts'
 }
