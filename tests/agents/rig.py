@@ -46,20 +46,19 @@ class Rig:
             check=False,
         )
 
-    def launch(self, *options: str, windows: str, **extra: str) -> None:
+    def launch(self, *options: str, windows: str) -> None:
         """Start a swarm of claude; returns when every window has its empty box."""
         done = self.run(
             "run_claude_swarm.sh",
             *("--no-attach", "--agent", "claude", "--workdir", str(self.workdir), *options),
             SWARM_WINDOWS=windows,
-            **extra,
         )
         assert done.returncode == 0, done.stderr
         for window in windows.split():
             self.wait_ready(window)
 
-    def comm(self, *args: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        return self.run("scripts/claude_comm.sh", *args, **more)
+    def comm(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return self.run("scripts/claude_comm.sh", *args, stdin=stdin)
 
     def swarmcomm(self, *args: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

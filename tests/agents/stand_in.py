@@ -1,4 +1,4 @@
-"""A Messages API of our own for the real agent programs: what the model answers stands in the task.
+r"""A Messages API of our own for the real agent programs: the task says what is answered.
 
 Run it as a program: it listens on 127.0.0.1, prints its port, and writes each request to a log.
 The newest user text decides. Each ``[TASK] id`` at a line's head in it is answered with
@@ -298,7 +298,8 @@ class Stream:
             elif step.kind == "hangup":
                 raise OSError("told to hang up")
             else:
-                self._tool(*step.value, steps[place + 1 :])
+                name, arguments = step.value
+                self._tool(name, arguments, steps[place + 1 :])
                 reason = "tool_use"
                 break
         self._close()
@@ -308,18 +309,20 @@ class Stream:
         self._event({"type": "message_stop"})
 
     def _text(self, text: str, rest: str = "", silence_s: float = 0) -> None:
-        if self._in_text:
-            text = f"\n\n{text}"
-        else:
+        if not self._in_text:
             block = {"type": "text", "text": ""}
             start = {"type": "content_block_start", "index": self._blocks, "content_block": block}
             self._event(start)
             self._in_text = True
+        if rest:
+            self._text_delta(text)
+            time.sleep(silence_s)
+            text = rest
+        self._text_delta(f"{text}\n\n")  # the agent shows a line when it is complete
+
+    def _text_delta(self, text: str) -> None:
         for at in range(0, len(text), 400):
             self._delta({"type": "text_delta", "text": text[at : at + 400]})
-        if rest:
-            time.sleep(silence_s)
-            self._delta({"type": "text_delta", "text": rest})
 
     def _tool(self, name: str, arguments: dict[str, Any], rest: list[Step]) -> None:
         self._close()

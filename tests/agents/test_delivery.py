@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -18,6 +19,10 @@ def description(task: str, size: int) -> str:
     return (line * (size // len(line.encode()) + 1)).encode()[: size - 4].decode(
         errors="ignore"
     ) + " end"
+
+
+def all_received(rig: Rig, *tasks: str) -> bool:
+    return all(rig.received(task) for task in tasks)
 
 
 def typed(task: str, text: str) -> str:
@@ -76,7 +81,7 @@ def test_two_senders_at_once_arrive_apart_and_whole(rig: Rig, worker: str) -> No
             one = pool.submit(rig.comm, "send", worker, bash, "b" * 150)
             two = pool.submit(rig.swarmcomm, "send", worker, python, "p" * 150)
             assert (one.result().returncode, two.result().returncode) == (0, 0)
-        wait_for(lambda b=bash, p=python: rig.received(b) and rig.received(p), "both tasks")
+        wait_for(partial(all_received, rig, bash, python), "both tasks")
         for task, letter in ((bash, "b"), (python, "p")):
             (text,) = rig.received(task)
             assert f"[TASK] {task}\n{letter * 150}" in text

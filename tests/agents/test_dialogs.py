@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -17,6 +18,8 @@ DIALOG = r"^ Do you want to proceed\?"
 @pytest.fixture
 def dialog(rig: Rig, worker: str) -> str:
     """A window where a tool call waits for a person; it would make the file ``approved``."""
+    if (rig.workdir / "approved").exists():
+        (rig.workdir / "approved").rmdir()
     wait_for(lambda: manual_mode(rig, worker), "manual mode")
     sent = rig.comm("send", worker, "task-dialog", "{fake:bash=mkdir approved}")
     assert sent.returncode == 0, sent.stderr
@@ -41,16 +44,27 @@ def refuse(rig: Rig, window: str) -> None:
 
 
 def test_no_send_approves_an_open_dialog(rig: Rig, dialog: str) -> None:
-    outcomes = [
-        rig.comm("send", "--wait", "0.1", dialog, f"task-d{n}", "1\n1\ny\n").returncode
-        for n in range(3)
-    ]
+    check_not_approved(rig, dialog, ["some text", "yes, go on"])
 
-    assert set(outcomes) <= {4, 5}
-    assert rig.wait_screen(dialog, DIALOG)
-    refuse(rig, dialog)
+
+@pytest.mark.xfail(reason="a line of one digit, typed key by key, chooses in the dialog")
+def test_no_text_chooses_in_an_open_dialog(rig: Rig, dialog: str) -> None:
+    check_not_approved(rig, dialog, ["first", "1", "first\n1\n1\ny\nlast"])
+
+
+def check_not_approved(rig: Rig, dialog: str, texts: list[str]) -> None:
+    outcomes = [
+        rig.comm("send", "--wait", "0.1", dialog, f"task-d{n}", text).returncode
+        for n, text in enumerate(texts)
+    ]
+    still_open = "Do you want to proceed?" in rig.visible(dialog)
+    if still_open:
+        refuse(rig, dialog)
+
+    assert still_open
     assert not (rig.workdir / "approved").exists()
-    assert not any(rig.received(f"task-d{n}") for n in range(3))
+    assert set(outcomes) <= {4, 5}
+    assert not any(rig.received(f"task-d{n}") for n in range(len(texts)))
 
 
 @pytest.mark.xfail(reason="the task is typed into the dialog: outcome typed (4), not refused (5)")
@@ -65,25 +79,13 @@ def test_a_send_into_an_open_dialog_is_refused_with_its_reason(rig: Rig, dialog:
 @pytest.mark.xfail(reason="it is typed into the dialog at once, and lost")
 def test_a_send_that_waits_arrives_once_when_the_dialog_is_closed(rig: Rig, dialog: str) -> None:
     sender = rig.start_send("--wait", "20", dialog, "task-waits", "text")
-    with pytest.raises(TimeoutError):
-        wait_over(sender.poll)
+    with pytest.raises(subprocess.TimeoutExpired):
+        sender.wait(1.5)
     refuse(rig, dialog)
     out, err = sender.communicate(timeout=30)
 
     assert out == f"submitted {dialog} task-waits\n", err
     assert rig.received("task-waits") == ["[TASK] task-waits\ntext"]
-
-
-def wait_over(ended: object) -> None:
-    """Raise TimeoutError when a sender still waits after a second and a half."""
-    import time
-
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
-        if callable(ended) and ended() is not None:
-            return
-        time.sleep(0.02)
-    raise TimeoutError
 
 
 @pytest.mark.xfail(reason="no box is known of claude: the task is glued to the draft")
