@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from swarmcomm.errors import InvalidInputError
+from swarmcomm.protocol import Style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 #: Milliseconds above which a pause is a slip of the pen: a sender holds the window's lock so long.
 _PAUSE_LIMIT_MS = 10_000
 
+#: Columns of an indent above which it is a slip of the pen.
+_COLUMNS_LIMIT = 40
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -35,8 +40,8 @@ class Profile:
     *command* is the argument list, *environment* and *unset* what it is started with and without,
     *instructions_flag* the option that takes the standing instructions (None: it gets none).
     *ready* is the POSIX ERE of its cursor row when its input is empty (None: not known), *pause_ms*
-    the milliseconds between the last key and Enter. Where the program is not there, the lines of
-    *missing* say what to install.
+    the milliseconds between the last key and Enter. *screen* says how its blocks look (None: it
+    prints plain lines). Where the program is not there, the lines of *missing* say what to install.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Profile:
     unset: tuple[str, ...]
     instructions_flag: str | None
     ready: str | None
+    screen: Style | None
 
     @property
     def program(self) -> str:
@@ -85,6 +91,18 @@ def load(name: str) -> Profile:
     return read(HERE / f"{name}.toml")
 
 
+@cache
+def style_of(name: str) -> Style | None:
+    """Return how the screen of the agent called *name* is read: None for one that prints lines.
+
+    An agent that no profile here describes is read line by line as well.
+
+    Raises:
+        InvalidInputError: its profile cannot be used.
+    """
+    return load(name).screen if name in names() else None
+
+
 def instructions(role: str) -> str:
     """Return the standing instructions for *role*, without a final newline.
 
@@ -119,6 +137,7 @@ def read(path: Path) -> Profile:
         unset=keys.lines("unset"),
         instructions_flag=keys.line("instructions_flag"),
         ready=keys.pattern("ready"),
+        screen=_style(keys.table_of("screen")),
     )
     keys.check_all_used()
     for name in (*profile.unset, *profile.environment):
@@ -127,15 +146,51 @@ def read(path: Path) -> Profile:
     return profile
 
 
-class _Keys:
-    """The keys of one file, taken one by one; every complaint names the file and the key."""
+def _style(keys: _Keys | None) -> Style | None:
+    if keys is None:
+        return None
+    style = Style(
+        user=re.compile(keys.required_pattern("user")),
+        agent=re.compile(keys.required_pattern("agent")),
+        aside=re.compile(keys.required_pattern("aside")),
+        indent=keys.columns("indent"),
+        aside_indent=keys.columns("aside_indent"),
+    )
+    keys.check_all_used()
+    return style
 
-    def __init__(self, path: Path, table: dict[str, Any]) -> None:
+
+class _Keys:
+    """The keys of one table, taken one by one; every complaint names the file and the key."""
+
+    def __init__(self, path: Path, table: dict[str, Any], prefix: str = "") -> None:
         self.path = path
         self.table = table
+        self.prefix = prefix
 
     def wrong(self, key: str, what: str) -> InvalidInputError:
-        return InvalidInputError(f"{self.path}: {key} {what}")
+        return InvalidInputError(f"{self.path}: {self.prefix}{key} {what}")
+
+    def table_of(self, key: str) -> _Keys | None:
+        value = self._take(key, required=False)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.wrong(key, "must be a table")
+        return _Keys(self.path, value, f"{self.prefix}{key}.")
+
+    def required_pattern(self, key: str) -> str:
+        if key not in self.table:
+            raise self.wrong(key, "is missing")
+        pattern = self.pattern(key)
+        assert pattern is not None
+        return pattern
+
+    def columns(self, key: str) -> int:
+        value = self._take(key, required=True)
+        if type(value) is not int or not 0 <= value <= _COLUMNS_LIMIT:
+            raise self.wrong(key, f"must be whole columns, 0 to {_COLUMNS_LIMIT}")
+        return value
 
     def line(self, key: str, *, required: bool = False) -> str | None:
         value = self._take(key, required=required)

@@ -1,5 +1,6 @@
 """The protocol: text in, answers out. Pure; protocol.md is the law it follows."""
 
+from swarmcomm.protocol.blocks import Style
 from swarmcomm.protocol.exchange import NEXT, Exchange, State, Verdict, step
 from swarmcomm.protocol.grammar import (
     ANSWERS,
@@ -37,6 +38,7 @@ __all__ = [
     "NearMiss",
     "Reading",
     "State",
+    "Style",
     "Verdict",
     "WireId",
     "check_description",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from swarmcomm.protocol.blocks import spoken
 from swarmcomm.protocol.exchange import Exchange, State, Verdict
 from swarmcomm.protocol.grammar import (
     ENDS,
@@ -23,6 +24,8 @@ from swarmcomm.protocol.grammar import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from swarmcomm.protocol.blocks import Style
 
 #: Columns that a program may leave free at the right edge when it wraps a row itself.
 WRAP_SLACK = 4
@@ -81,24 +84,24 @@ class _Line:
         return self.head is not None and self.head.marker is Marker.TASK
 
 
-def read(screen: str, ask: str | None, width: int) -> Reading:
+def read(screen: str, ask: str | None, width: int, style: Style | None = None) -> Reading:
     """Return what *screen*, captured with wrapped rows joined, answers to *ask*.
 
     *ask* is a task id, a wire id with its tag, or None (or empty) for any task. *width* is the
-    pane's width in columns. Any text can be read; nothing but a bad *ask* raises.
+    pane's width in columns. With *style* it reads at the full level: blocks, not lines
+    (protocol.md 14). Any text can be read; nothing but a bad *ask* raises.
 
     Raises:
         InvalidInputError: *ask* is not an id.
     """
-    if not ask:
-        return _read_any(list(_lines(screen, width)))
-    return _read_one(list(_lines(screen, width)), WireId.parse(ask))
+    lines = list(_lines(screen if style is None else spoken(screen, style, width), width))
+    return _read_one(lines, WireId.parse(ask)) if ask else _read_any(lines)
 
 
-def open_ids(screen: str, width: int) -> frozenset[str]:
+def open_ids(screen: str, width: int, style: Style | None = None) -> frozenset[str]:
     """Return the wire ids whose newest ``[TASK]`` line has no end below it (protocol.md 5.5)."""
     still_open: set[str] = set()
-    for line in _lines(screen, width):
+    for line in _lines(screen if style is None else spoken(screen, style, width), width):
         if line.head is None or line.wire_id is None:
             continue
         if line.is_task:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from swarmcomm import clock, protocol, settings
+from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
 from swarmcomm.tmux.pane import Pane, capture_all, capture_screen, find_pane, list_panes, options
@@ -74,8 +74,10 @@ def send_task(
     """
     protocol.check_description(description)
 
-    def compose(screen: str, width: int) -> str:
-        return protocol.compose(wire_id, description, protocol.open_ids(screen, width))
+    def compose(screen: str, pane: Pane) -> str:
+        style = agents.style_of(pane.agent)
+        open_ids = protocol.open_ids(screen, pane.width, style)
+        return protocol.compose(wire_id, description, open_ids)
 
     return _send(address, compose, str(wire_id), wait_s)
 
@@ -83,11 +85,11 @@ def send_task(
 def send_raw(address: Address, text: str, wait_s: float) -> Delivery:
     """Type *text* as it is and submit it; otherwise like :func:`send_task`."""
     protocol.check_description(text)
-    return _send(address, lambda _screen, _width: text, _RAW, wait_s)
+    return _send(address, lambda _screen, _pane: text, _RAW, wait_s)
 
 
 def _send(
-    address: Address, compose: Callable[[str, int], str], mark: str, wait_s: float
+    address: Address, compose: Callable[[str, Pane], str], mark: str, wait_s: float
 ) -> Delivery:
     deadline = clock.monotonic() + wait_s
     while True:
@@ -98,7 +100,7 @@ def _send(
             blocked = _make_ready(address, turn)
             if not blocked:
                 screen = capture_all(address.server, pane)
-                text = compose(screen, pane.width)
+                text = compose(screen, pane)
                 _check_cooked(pane, text)
                 return _submit(address, turn, text, mark)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swarmcomm import clock, protocol
+from swarmcomm import agents, clock, protocol
 from swarmcomm.errors import NotFoundError
 from swarmcomm.tmux.pane import Pane, capture_all, capture_screen, find_pane, list_panes
 
@@ -72,8 +72,11 @@ class Gaze:
             return [], []
         self._at = at
         screen = capture_all(self.server, pane)
-        self.reading = protocol.read(screen, self.ask, pane.width)
-        self._forget_ended_exchanges(self.reading.answers, protocol.open_ids(screen, pane.width))
+        style = agents.style_of(pane.agent)
+        self.reading = protocol.read(screen, self.ask, pane.width, style)
+        self._forget_ended_exchanges(
+            self.reading.answers, protocol.open_ids(screen, pane.width, style)
+        )
         return self._new_answers(self.reading), self._new_near_misses(self.reading)
 
     def _forget_ended_exchanges(
