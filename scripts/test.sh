@@ -20,9 +20,12 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT TERM
   stand_alone
-  say "the tests of faults run in the background; the other checks go on meanwhile"
+  say "the tests of faults and of the scripts run in the background; the others go on meanwhile"
   set -m
-  check faults pytest tests/faults -p no:cacheprovider &
+  {
+    check faults pytest tests/faults -p no:cacheprovider
+    check bats limited bats --print-output-on-failure tests/shell
+  } &
   tests=$!
   set +m
   check format ruff format --check .
@@ -31,7 +34,6 @@ main() {
   check layers lint-imports --no-cache
   check shellcheck shell_check
   check wheel wheel_check
-  check bats limited bats --print-output-on-failure tests/shell
   check pytest pytest tests --ignore=tests/faults -p no:cacheprovider
   wait "${tests}"
   tests=""
