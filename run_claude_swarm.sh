@@ -190,7 +190,7 @@ make_session() {
 
 # Makes window $1. Its agent is the pane's own process and starts when all options are set.
 make_window() {
-  local pane role=worker argv=(env PATH="$(path_with_scripts)" sh -c "${command}") words=() place=(-t "${half_made}:")
+  local pane option role=worker argv=(env PATH="$(path_with_scripts)" sh -c "${command}") words=() place=(-t "${half_made}:")
   if [[ "$1" == master ]]; then role=master; fi
   if [[ -n "${agent}" ]]; then agent_argv "${role}"; fi
   if [[ -n "${first}" ]]; then place=(-k -t "${first}"); fi
@@ -204,10 +204,8 @@ make_window() {
   set_option -w remain-on-exit on
   set_option -p @swarm_role "${role}"
   if [[ -n "${agent}" ]]; then
-    set_option -p @swarm_agent "${agent}"
-    set_option -p @swarm_pause "${agent_pause_ms}"
+    for option in "${agent_options[@]}"; do set_option -p "${option%%=*}" "${option#*=}"; done
   fi
-  if [[ -n "${agent_ready}" ]]; then set_option -p @swarm_ready "${agent_ready}"; fi
   words+=(respawn-pane -k -t "${pane}")
   for word in "${argv[@]}"; do
     literal "${word}"

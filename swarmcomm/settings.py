@@ -30,6 +30,12 @@ LEFT_S = 0.7
 #: Seconds for the text to leave after the second Enter.
 LEFT_AGAIN_S = 2.0
 
+#: Times that C-u is pressed for a left-over: claude needs two for a line, and shows some 15 lines.
+CLEAR_PRESSES = 100
+
+#: Seconds for the box to be seen empty after a C-u, before the next one.
+CLEARED_S = 0.1
+
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02
 

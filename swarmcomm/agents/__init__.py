@@ -29,6 +29,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 #: Milliseconds above which a pause is a slip of the pen: a sender holds the window's lock so long.
 _PAUSE_LIMIT_MS = 10_000
 
+#: Bytes of a piece above which tmux would not take its command.
+_PIECE_LIMIT_BYTES = 1_600
+
 #: Columns of an indent above which it is a slip of the pen.
 _COLUMNS_LIMIT = 40
 
@@ -38,10 +41,16 @@ class Profile:
     """One kind of agent.
 
     *command* is the argument list, *environment* and *unset* what it is started with and without,
-    *instructions_flag* the option that takes the standing instructions (None: it gets none).
-    *ready* is the POSIX ERE of its cursor row when its input is empty (None: not known), *pause_ms*
-    the milliseconds between the last key and Enter. *screen* says how its blocks look (None: it
-    prints plain lines). Where the program is not there, the lines of *missing* say what to install.
+    *instructions_flag* the option that takes the standing instructions (None: it gets none). Where
+    the program is not there, the lines of *missing* say what to install.
+
+    Patterns are POSIX ERE, None where nothing is known. *ready* is the cursor's row when the input
+    box is empty, and *column* the cursor's column then. *dialog* is the cursor's row while it waits
+    for a person, *busy* a row below the cursor of an agent at work, *refuse* a text that it would
+    take for a command. *screen* says how its blocks look (None: it prints plain lines).
+
+    A text is typed in pieces of *piece_bytes*, each seen before the next (None: as a whole), with
+    *paste* its lines in the brackets of a paste. *pause_ms* are the milliseconds before Enter.
     """
 
     name: str
@@ -52,7 +61,29 @@ class Profile:
     unset: tuple[str, ...]
     instructions_flag: str | None
     ready: str | None
+    column: int | None
+    busy: str | None
+    dialog: str | None
+    refuse: str | None
+    piece_bytes: int | None
+    paste: bool
     screen: Style | None
+
+    @property
+    def pane_options(self) -> dict[str, str]:
+        """What senders and readers, bash and Python alike, find on the agent's pane."""
+        options = {
+            "@swarm_agent": self.name,
+            "@swarm_pause": str(self.pause_ms),
+            "@swarm_ready": self.ready,
+            "@swarm_column": None if self.column is None else str(self.column),
+            "@swarm_busy": self.busy,
+            "@swarm_dialog": self.dialog,
+            "@swarm_refuse": self.refuse,
+            "@swarm_piece": None if self.piece_bytes is None else str(self.piece_bytes),
+            "@swarm_paste": "on" if self.paste else None,
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
     @property
     def program(self) -> str:
@@ -122,12 +153,13 @@ def read(path: Path) -> Profile:
             and key are named.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInputError(f"{path}: {error}") from error
     if not _NAME.fullmatch(path.stem):
         raise InvalidInputError(f"{path}: the name may hold a-z, 0-9, '_' and '-'")
-    keys = _Keys(path, table)
+    keys = _Keys(path, text, table)
     profile = Profile(
         name=path.stem,
         command=keys.lines("command", required=True),
@@ -137,6 +169,12 @@ def read(path: Path) -> Profile:
         unset=keys.lines("unset"),
         instructions_flag=keys.line("instructions_flag"),
         ready=keys.pattern("ready"),
+        column=keys.columns("column") if "column" in table else None,
+        busy=keys.pattern("busy"),
+        dialog=keys.pattern("dialog"),
+        refuse=keys.pattern("refuse"),
+        piece_bytes=keys.piece("piece_bytes"),
+        paste=keys.switch("paste"),
         screen=_style(keys.table_of("screen")),
     )
     keys.check_all_used()
@@ -163,13 +201,19 @@ def _style(keys: _Keys | None) -> Style | None:
 class _Keys:
     """The keys of one table, taken one by one; every complaint names the file and the key."""
 
-    def __init__(self, path: Path, table: dict[str, Any], prefix: str = "") -> None:
+    def __init__(self, path: Path, text: str, table: dict[str, Any], prefix: str = "") -> None:
         self.path = path
+        self.text = text
         self.table = table
         self.prefix = prefix
 
     def wrong(self, key: str, what: str) -> InvalidInputError:
-        return InvalidInputError(f"{self.path}: {self.prefix}{key} {what}")
+        return InvalidInputError(f"{self.path}{self._line_of(key)}: {self.prefix}{key} {what}")
+
+    def _line_of(self, key: str) -> str:
+        word = re.escape(key.rpartition(".")[2])
+        found = re.search(rf"^[ \t]*\[?[\"']?{word}\b", self.text, re.MULTILINE)
+        return f":{self.text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
     def table_of(self, key: str) -> _Keys | None:
         value = self._take(key, required=False)
@@ -177,7 +221,7 @@ class _Keys:
             return None
         if not isinstance(value, dict):
             raise self.wrong(key, "must be a table")
-        return _Keys(self.path, value, f"{self.prefix}{key}.")
+        return _Keys(self.path, self.text, value, f"{self.prefix}{key}.")
 
     def required_pattern(self, key: str) -> str:
         if key not in self.table:
@@ -217,6 +261,18 @@ class _Keys:
         if type(value) is not int or not 0 <= value <= _PAUSE_LIMIT_MS:
             raise self.wrong(key, f"must be whole milliseconds, 0 to {_PAUSE_LIMIT_MS}")
         return value
+
+    def piece(self, key: str) -> int | None:
+        value = self._take(key, required=False)
+        if value is not None and (type(value) is not int or not 16 <= value <= _PIECE_LIMIT_BYTES):
+            raise self.wrong(key, f"must be whole bytes, 16 to {_PIECE_LIMIT_BYTES}")
+        return value
+
+    def switch(self, key: str) -> bool:
+        value = self._take(key, required=False)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(key, "must be true or false")
+        return bool(value)
 
     def pattern(self, key: str) -> str | None:
         value = self.line(key)

@@ -10,20 +10,20 @@ agent_profile() {
     claude)
       agent_command=(claude)
       agent_missing=('claude is not installed; install it with: npm install -g @anthropic-ai/claude-code' 'without it: run_claude_swarm.sh --agent shell (a shell in each worker) or run_claude_swarm.sh --demo')
-      agent_pause_ms=100
       agent_environment=(CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1)
       agent_unset=(CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID CLAUDE_ENV_FILE CLAUDE_PROJECT_DIR CLAUDE_AX_SCREEN_READER)
       agent_instructions_flag=--append-system-prompt
-      agent_ready=''
+      agent_ready='^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$'
+      agent_options=(@swarm_agent=claude @swarm_pause=20 '@swarm_ready=^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$' @swarm_column=2 '@swarm_busy=esc to i' '@swarm_dialog=^ +❯ ' '@swarm_refuse=^ *[/!]|^ *[?] *$' @swarm_piece=700 @swarm_paste=on)
       ;;
     shell)
       agent_command=('{python}' -P -m swarmcomm worker)
       agent_missing=('the built-in worker needs Python 3.11 or later with swarmcomm; run scripts/setup.sh' 'or: pip install swarmcomm')
-      agent_pause_ms=0
       agent_environment=()
       agent_unset=()
       agent_instructions_flag=''
       agent_ready='^swarm> *$'
+      agent_options=(@swarm_agent=shell @swarm_pause=0 '@swarm_ready=^swarm> *$' @swarm_column=7)
       ;;
     *) return 1 ;;
   esac

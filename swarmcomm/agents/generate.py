@@ -52,11 +52,11 @@ def _case(profile: agents.Profile) -> str:
     values = {
         "command": _array(profile.command),
         "missing": _array(profile.missing),
-        "pause_ms": str(profile.pause_ms),
         "environment": _array(f"{key}={value}" for key, value in profile.environment.items()),
         "unset": _array(profile.unset),
         "instructions_flag": quote(profile.instructions_flag or ""),
         "ready": quote(profile.ready or ""),
+        "options": _array(f"{key}={value}" for key, value in profile.pane_options.items()),
     }
     body = "".join(f"      agent_{key}={value}\n" for key, value in values.items())
     return f"    {profile.name})\n{body}      ;;\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from swarmcomm.errors import InvalidInputError, TextTooLongError, UnsafeTextError
@@ -25,6 +26,9 @@ DESCRIPTION_MAX_BYTES = 65_536
 #: Bytes at the end of a text that its tail is made of, and characters of the tail.
 TAIL_BYTES = 24
 TAIL_LENGTH = 8
+
+#: What a terminal puts around a paste; no text can hold it, since ESC is not typed.
+PASTE_BEGIN, PASTE_END = "\x1b[200~", "\x1b[201~"
 
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -130,6 +134,24 @@ def neutralise(text: str) -> str:
     """
     text = _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _NEUTRAL.sub(r"\g<0>\\", _CONTROL.sub("", text))
+
+
+def pieces(text: str, limit: int) -> list[str]:
+    """Return *text* cut between characters into pieces of at most *limit* bytes (*limit* >= 4)."""
+    cuts = [0]
+    size = 0
+    for at, char in enumerate(text):
+        width = byte_length(char)
+        if size + width > limit:
+            cuts.append(at)
+            size = 0
+        size += width
+    return [text[start:end] for start, end in pairwise([*cuts, len(text)])]
+
+
+def in_paste_brackets(text: str) -> str:
+    """Return *text* with each run between newlines as one paste of its own (protocol.md W4)."""
+    return "\n".join(f"{PASTE_BEGIN}{run}{PASTE_END}" if run else "" for run in text.split("\n"))
 
 
 def tail(text: str) -> str:

@@ -231,7 +231,7 @@ class Swarm:
             server,
             session=found.session,
             workdir=Path(workdir or found.workdir),
-            agent=None if command else agents.load(agent or found.agent),
+            agent=agents.load(agent or found.agent) if agent or not command else None,
             command=command,
             environment=environ,
             windows=found.windows,

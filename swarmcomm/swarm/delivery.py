@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
-from swarmcomm.tmux.pane import Pane, capture_all, capture_screen, find_pane, list_panes, options
+from swarmcomm.tmux.pane import (
+    Manner,
+    Pane,
+    capture_all,
+    capture_below,
+    capture_screen,
+    find_pane,
+    last_row,
+    list_panes,
+)
+from swarmcomm.tmux.pane import manner as pane_manner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,12 +107,12 @@ def _send(
         _check_input(pane)
         turn = take(address.server, pane, max(0.0, deadline - clock.monotonic()))
         try:
-            blocked = _make_ready(address, turn)
+            manner = pane_manner(address.server, pane)
+            blocked = _make_ready(address, turn, manner)
             if not blocked:
-                screen = capture_all(address.server, pane)
-                text = compose(screen, pane)
-                _check_cooked(pane, text)
-                return _submit(address, turn, text, mark)
+                text = compose(capture_all(address.server, pane), pane)
+                _check_text(pane, manner, text)
+                return _submit(address, turn, manner, text, mark)
         finally:
             turn.release()
         if clock.monotonic() >= deadline:
@@ -121,70 +131,111 @@ def _check_input(pane: Pane) -> None:
         )
 
 
-def _make_ready(address: Address, turn: PaneLock) -> str:
+def _make_ready(address: Address, turn: PaneLock, manner: Manner) -> str:
     """Bring the pane to take a text; return why it cannot yet, or an empty string."""
     server, pane = turn.server, address.look()
     if pane.in_mode:
         server.ask("copy-mode", "-q", "-t", pane.pane_id)
     if turn.left_over:
-        turn.type(CLEAR_LINE)
-        turn.forget_left_over()
-    ready, _ = options(server, pane)
-    if ready is None:
-        return ""
-    try:
-        pattern = re.compile(ready)
-    except re.error as error:
-        raise RefusedError(
-            f"window {pane.window}: its @swarm_ready {ready!r} is no pattern ({error})"
-        ) from error
+        _clear_left_over(address, turn, manner)
     deadline = clock.monotonic() + settings.LEFT_S
     while True:
-        row = capture_screen(server, pane, pane.cursor[1]).removesuffix("\n").rpartition("\n")[2]
-        if pattern.search(row.rstrip()) or pattern.search(row):
-            return ""
-        if clock.monotonic() >= deadline:
-            return f"the agent is not ready for a text (at its cursor stands {row.strip()[:60]!r})"
+        blocked = _why_not_ready(address, manner)
+        if not blocked or clock.monotonic() >= deadline:
+            return blocked
         clock.sleep(settings.STEP_S)
-        pane = address.look()
 
 
-def _submit(address: Address, turn: PaneLock, text: str, mark: str) -> Delivery:
-    before = address.look()
+def _clear_left_over(address: Address, turn: PaneLock, manner: Manner) -> None:
+    """Take back what a sender that went away left in the box; C-u clears a line at the most."""
+    for _ in range(1 if manner.ready is None else settings.CLEAR_PRESSES):
+        turn.type(CLEAR_LINE)
+        if manner.ready is None or _wait(settings.CLEARED_S, partial(_is_empty, address, manner)):
+            break
+    turn.forget_left_over()
+
+
+def _is_empty(address: Address, manner: Manner) -> bool:
+    pane = address.look()
+    return manner.is_empty_box(pane, capture_screen(address.server, pane, pane.cursor[1]))
+
+
+def _why_not_ready(address: Address, manner: Manner) -> str:
+    if manner.ready is None:
+        return ""
+    pane = address.look()
+    above = capture_screen(address.server, pane, pane.cursor[1])
+    row = last_row(above)
+    if manner.dialog and manner.dialog.search(row):
+        return "a dialog is open and waits for a person"
+    below = capture_below(address.server, pane)
+    if manner.busy and any(manner.busy.search(line) for line in below.split("\n")):
+        return "the agent is busy"
+    if not manner.is_empty_box(pane, above):
+        return f"the agent is not ready for a text (at its cursor stands {row.strip()[:60]!r})"
+    return ""
+
+
+def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> Delivery:
     try:
-        turn.type(text.encode(), mark)
-        if not _wait(settings.SEEN_S, lambda: _stands(address, text, before)):
+        if not _type(address, turn, manner, text, mark):
             return Delivery(
                 Outcome.TYPED, "the text was not seen to arrive, so Enter was not pressed"
             )
-        clock.sleep(options(turn.server, before)[1])
+        clock.sleep(manner.pause_s)
         for patience in (settings.LEFT_S, settings.LEFT_AGAIN_S):
             typed = address.look()
+            if not _stands(typed, address, manner, text):
+                # A dialog may have opened, or a person has typed: no Enter into that.
+                return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
             turn.type(ENTER)
-            if _wait(patience, partial(_moved, address, typed)):
+            if _wait(patience, partial(_has_left, address, manner, text, typed)):
                 turn.forget_left_over()
                 return Delivery(Outcome.SUBMITTED)
-            if not _stands(address, text, before):  # a dialog may have opened: no second Enter
-                break
     except (KeysLostError, NotFoundError) as error:
         return Delivery(Outcome.TYPED, str(error))
     return Delivery(Outcome.TYPED, "Enter was pressed and the text was not seen to leave")
 
 
-def _stands(address: Address, text: str, before: Pane) -> bool:
+def _type(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> bool:
+    """Type *text* and return whether its end, or the end of each piece, was seen to arrive."""
+    before = address.look()
+    end = 0
+    for piece in protocol.pieces(text, manner.piece_bytes or settings.PIECE_BYTES):
+        keys = protocol.in_paste_brackets(piece) if manner.paste else piece
+        turn.type(keys.encode(), mark)
+        end += len(piece)
+        if (manner.piece_bytes is not None or end == len(text)) and not _wait(
+            settings.SEEN_S, partial(_has_arrived, address, manner, text[:end], before)
+        ):
+            return False
+        if manner.piece_bytes is not None:
+            before = address.look()
+    return True
+
+
+def _has_arrived(address: Address, manner: Manner, text: str, before: Pane) -> bool:
     """Tell whether the end of *text* stands at the cursor, which was elsewhere *before*."""
     pane = address.look()
-    if pane.cursor == before.cursor:
-        return False
-    screen = capture_screen(address.server, pane, pane.cursor[1])
-    if "\n" in text and not pane.agent:
-        # A plain terminal acts on each line, and what it prints may come behind our last one.
-        return protocol.shows_tail(screen, protocol.tail(text))
-    return protocol.ends_with_tail(screen, protocol.tail(text))
+    return pane.cursor != before.cursor and _stands(pane, address, manner, text)
 
 
-def _moved(address: Address, before: Pane) -> bool:
-    return address.look().cursor != before.cursor
+def _stands(pane: Pane, address: Address, manner: Manner, text: str) -> bool:
+    above = capture_screen(address.server, pane, pane.cursor[1])
+    tail = protocol.tail(text)
+    if manner.ready is not None:
+        return not manner.is_empty_box(pane, above) and protocol.ends_with_tail(above, tail)
+    # A plain terminal acts on each line, and what it prints may come behind our last one.
+    holds = protocol.shows_tail if "\n" in text else protocol.ends_with_tail
+    return holds(above, tail)
+
+
+def _has_left(address: Address, manner: Manner, text: str, typed: Pane) -> bool:
+    """Tell whether *text* went; an agent takes an Enter that it swallows for a newline."""
+    pane = address.look()
+    if manner.ready is None:
+        return pane.cursor != typed.cursor
+    return not _stands(pane, address, manner, text)
 
 
 def _wait(patience_s: float, seen: Callable[[], bool]) -> bool:
@@ -196,13 +247,19 @@ def _wait(patience_s: float, seen: Callable[[], bool]) -> bool:
     return True
 
 
-def _check_cooked(pane: Pane, text: str) -> None:
-    """Refuse a line that a cooked terminal would cut.
+def _check_text(pane: Pane, manner: Manner, text: str) -> None:
+    """Refuse what the agent would take for a command, and a line that a cooked terminal would cut.
 
     Raises:
+        RefusedError: it would be a command.
         TextTooLongError: a line is longer than the terminal keeps.
         TmuxError: the terminal could not be asked.
     """
+    if manner.refuse and manner.refuse.search(" ".join(re.split(r"[ \t\n]+", text))):
+        raise RefusedError(
+            f"window {pane.window}: the agent would take this text for a command of its own;"
+            " put a word before it"
+        )
     longest = max(len(line.encode()) for line in text.split("\n"))
     limit = settings.COOKED_LINE_BYTES.get(sys.platform, settings.COOKED_LINE_BYTES_DEFAULT)
     if longest > limit and _is_cooked(pane):

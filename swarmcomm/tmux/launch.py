@@ -43,13 +43,11 @@ class Agent(Protocol):
     """What launching needs of an agent's profile."""
 
     @property
-    def name(self) -> str: ...
-    @property
     def program(self) -> str: ...
     @property
     def missing(self) -> tuple[str, ...]: ...
     @property
-    def pause_ms(self) -> int: ...
+    def pane_options(self) -> Mapping[str, str]: ...
     @property
     def ready(self) -> str | None: ...
     def argv(self, role: Role, program: str, python: str, path: str | None) -> tuple[str, ...]: ...
@@ -223,8 +221,7 @@ def _make_window(
         ("-p", "@swarm_role", role),
     ]
     if agent is not None:
-        options += [("-p", "@swarm_agent", agent.name), ("-p", "@swarm_pause", str(agent.pause_ms))]
-        options += [("-p", "@swarm_ready", agent.ready)] if agent.ready else []
+        options += [("-p", name, value) for name, value in agent.pane_options.items()]
     words: list[str] = []
     for kind, option, value in options:
         words += ["set-option", kind, "-t", pane, option, _literal(value), ";"]

@@ -48,18 +48,18 @@ class PaneLock:
     left_over: bool
 
     def type(self, data: bytes, mark: str | None = None) -> None:
-        """Send *data* to the pane byte for byte; with *mark*, note that it stands there unsent.
+        """Send *data* to the pane byte for byte, in one command of tmux.
+
+        With *mark*, note that it stands there and is not submitted.
 
         Raises:
-            KeysLostError: this piece did not reach the pane, nor will any other.
+            KeysLostError: it did not reach the pane.
             TmuxError: tmux could not be asked.
         """
-        step = settings.PIECE_BYTES
-        for start in range(0, len(data), step):
-            keys = f"send-keys -t {self.pane.pane_id} -H {data[start : start + step].hex(' ')}"
-            if mark:
-                keys = f"set -p -t {self.pane.pane_id} @swarm_typing {mark} ; {keys}"
-            self._guarded(keys)
+        keys = f"send-keys -t {self.pane.pane_id} -H {data.hex(' ')}"
+        if mark:
+            keys = f"set -p -t {self.pane.pane_id} @swarm_typing {mark} ; {keys}"
+        self._guarded(keys)
 
     def forget_left_over(self) -> None:
         """Note that no text of ours stands in the pane any more."""

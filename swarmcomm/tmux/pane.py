@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,19 +97,76 @@ def capture_screen(server: Server, pane: Pane, last_row: int | None = None) -> s
     return server.ask("capture-pane", "-p", "-J", "-t", pane.pane_id, *end)
 
 
-def options(server: Server, pane: Pane) -> tuple[str | None, float]:
-    """Return *pane*'s pattern of a ready box (None where it has none) and its pause in seconds.
+def capture_below(server: Server, pane: Pane) -> str:
+    """Return the visible rows below the cursor of *pane*; otherwise like :func:`capture_all`."""
+    first = str(pane.cursor[1] + 1)
+    return server.ask("capture-pane", "-p", "-J", "-t", pane.pane_id, "-S", first)
+
+
+def last_row(rows: str) -> str:
+    """Return the last of *rows*, without the blanks at its end."""
+    return rows.removesuffix("\n").rpartition("\n")[2].rstrip(" ")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the agent of a pane is typed to, as its launcher wrote it on the pane.
+
+    The patterns and *column* are as in a profile; without *ready* it is a plain terminal.
+    """
+
+    ready: re.Pattern[str] | None
+    column: int | None
+    busy: re.Pattern[str] | None
+    dialog: re.Pattern[str] | None
+    refuse: re.Pattern[str] | None
+    pause_s: float
+    piece_bytes: int | None
+    paste: bool
+
+    def is_empty_box(self, pane: Pane, above: str) -> bool:
+        """Tell whether the cursor stands in an empty input box; *above* are the rows down to it."""
+        return (
+            self.ready is not None
+            and self.ready.search(last_row(above)) is not None
+            and self.column in (None, pane.cursor[0])
+        )
+
+
+def manner(server: Server, pane: Pane) -> Manner:
+    """Return how the agent of *pane* is typed to; one tmux call.
 
     Raises:
         TmuxError: the pane's options cannot be used or read.
     """
-    said = server.ask(
-        "display-message", "-p", "-t", pane.pane_id, "x#{@swarm_pause} #{@swarm_ready}"
+    names = ("ready", "column", "busy", "dialog", "refuse", "pause", "piece", "paste")
+    show = ("display-message", "-p", "-t", pane.pane_id)
+    words = [word for name in names for word in (*show, f"#{{@swarm_{name}}}", ";")]
+    found = dict(zip(names, server.ask(*words[:-1]).split("\n"), strict=False))
+
+    def pattern(name: str) -> re.Pattern[str] | None:
+        try:
+            return re.compile(found[name]) if found[name] else None
+        except re.error as error:
+            raise TmuxError(
+                f"window {pane.window}: @swarm_{name} {found[name]!r} is no pattern: {error}"
+            ) from error
+
+    def number(name: str) -> int | None:
+        if found[name] and not found[name].isdigit():
+            raise TmuxError(f"window {pane.window}: @swarm_{name} {found[name]!r} is no number")
+        return int(found[name]) if found[name] else None
+
+    return Manner(
+        ready=pattern("ready"),
+        column=number("column"),
+        busy=pattern("busy"),
+        dialog=pattern("dialog"),
+        refuse=pattern("refuse"),
+        pause_s=(number("pause") or 0) / 1000,
+        piece_bytes=number("piece"),
+        paste=found["paste"] == "on",
     )
-    pause, _, ready = said.rstrip("\n").partition(" ")
-    if not (pause == "x" or pause[1:].isdigit()):
-        raise TmuxError(f"window {pane.window}: @swarm_pause is {pause[1:]!r}, not milliseconds")
-    return ready or None, int(pause[1:] or 0) / 1000
 
 
 def _pane(line: str) -> Pane:

@@ -18,10 +18,22 @@ command = ["{python}", "-m", "some agent", "x;"]
 missing = ["install it", "or do not"]
 pause_ms = 250
 ready = '^it''s \\$HOME> *$'
+column = 4
+busy = 'at work'
+dialog = '^ +> '
+refuse = '^ */'
+piece_bytes = 700
+paste = true
 instructions_flag = "--system"
 unset = ["ONE", "TWO"]
 [environment]
 COLOUR = 'bl"u$e`s'
+[screen]
+user = '^> '
+agent = '^[*] '
+aside = '^  [|]'
+indent = 2
+aside_indent = 4
 """.replace("''", "")
 
 
@@ -54,6 +66,9 @@ def test_a_profile_is_what_its_file_says(tmp_path: Path) -> None:
     profile = agents.read(write(tmp_path, GOOD))
     assert profile.name == "some-agent"
     assert profile.pause_ms == 250
+    assert profile.pane_options["@swarm_piece"] == "700"
+    assert profile.screen is not None
+    assert profile.screen.indent == 2
     assert profile.missing == ("install it", "or do not")
     assert profile.argv("master", "/p", "/q")[:8] == (
         *("env", "-u", "ONE", "-u", "TWO"),
@@ -71,6 +86,14 @@ def test_a_profile_is_what_its_file_says(tmp_path: Path) -> None:
         (lambda text: text.replace("250", "true"), "pause_ms"),
         (lambda text: text.replace("250", "-1"), "pause_ms"),
         (lambda text: text.replace("250", "2.5"), "pause_ms"),
+        (lambda text: text.replace("column = 4", "column = -1"), "column"),
+        (lambda text: text.replace("'at work'", "'(at'"), "busy"),
+        (lambda text: text.replace("700", "5"), "piece_bytes"),
+        (lambda text: text.replace("paste = true", "paste = 1"), "paste"),
+        (lambda text: text.replace("user = '^> '", ""), "screen.user"),
+        (lambda text: text.replace("'^[*] '", "'['"), "screen.agent"),
+        (lambda text: text.replace("indent = 2", "indent = '2'"), "screen.indent"),
+        (lambda text: text + "outdent = 1\n", "screen.outdent"),
         (lambda text: text.replace('"--system"', "[]"), "instructions_flag"),
         (lambda text: text.replace('["ONE", "TWO"]', '"ONE"'), "unset"),
         (lambda text: text.replace('"TWO"', "2"), "unset"),
@@ -126,7 +149,7 @@ def test_bash_reads_what_python_reads_and_runs_nothing_of_it(tmp_path: Path) -> 
     profile = agents.read(write(tmp_path, nasty))
     (tmp_path / "agents.sh").write_text(generate.render([profile]), encoding="utf-8")
     program = """set -eu; source ./agents.sh; agent_profile some-agent
-      printf '%s\\n' "${agent_command[@]}" "$agent_ready" "$agent_pause_ms" \
+      printf '%s\\n' "${agent_command[@]}" "$agent_ready" "${agent_options[@]}" \
         "${agent_environment[@]}" "${agent_unset[@]}" "$agent_instructions_flag" \
         "${agent_missing[@]}"
       ! agent_profile other"""
@@ -136,7 +159,7 @@ def test_bash_reads_what_python_reads_and_runs_nothing_of_it(tmp_path: Path) -> 
     assert done.stdout.splitlines() == [
         *profile.command,
         profile.ready,
-        "250",
+        *(f"{name}={value}" for name, value in profile.pane_options.items()),
         'COLOUR=bl"u$e`s',
         "ONE",
         "TWO",
