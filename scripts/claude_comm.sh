@@ -176,7 +176,8 @@ type_text() {
       }
       longest=''
     done
-  } < <(printf '%s\n' "${text}" | reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }")
+  } < <(exec 2>/dev/null && printf '%s\n' "${text}" |
+    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }")
 }
 
 # press_enter: once the text is seen, and once more only while it still stands there: the second
@@ -253,7 +254,7 @@ poll() {
       elif [[ "${ends}" == *",${marker},"* ]]; then
         over=1
       fi
-    done < <(printf '%s\n' "${records}")
+    done < <(printf '%s\n' "${records}" 2>/dev/null)
     [[ -z "${over}" || -z "${until}" || "${last}" != ERROR ]] || exit 6
     [[ -z "${over}" ]] || exit 0
     [[ "${dead}" == 0 ]] || die 3 "${problem}"

@@ -40,7 +40,7 @@ show() {
     [[ "${kind}" == +answer && " ${markers} " == *" ${marker} "* ]] || continue
     line="[$(date +%H:%M:%S)] ${window}: [${marker}] ${id}${text:+ ${text}}"
     [[ -n "${repeat}" ]] || say '%s\n' "${line}"
-  done < <(printf '%s\n' "${records}")
+  done < <(printf '%s\n' "${records}" 2>/dev/null)
   [[ -z "${repeat}" || -z "${line}" ]] || say '%s\n' "${line}"
 }
 

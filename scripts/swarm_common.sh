@@ -133,7 +133,7 @@ find_window() {
     synchronized="${sync}" input_off="${off}" server="${pid}" cursor="${at}" width="${columns}"
     row="${at#*/}" history="${at##*/}"
     row="${row%/*}"
-  done < <(printf '%s\n' "${panes}")
+  done < <(printf '%s\n' "${panes}" 2>/dev/null)
   problem="no window $1 in session ${session}"
   [[ -n "${found}" ]] || return 1
   problem="the program in window $1 has ended (its pane is dead)"

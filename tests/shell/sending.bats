@@ -56,7 +56,7 @@ teardown() { finish; }
 
 @test "a text of many lines into windows that answer each line" {
   server worker-0='cat >/dev/null' worker-1=cat worker-2='bash --norc'
-  awk 'BEGIN { while (n++ < 200) print "# line " n; print "# the end" }' >text
+  awk 'BEGIN { while (n++ < 20) print "# line " n; print "# the end" }' >text
   local window
   for window in worker-0 worker-1 worker-2; do
     run -0 claude_comm.sh send "${window}" t1 - <text
