@@ -266,7 +266,7 @@ settle() {
       elif [[ -z "${agent_ready}" ]] || ! input_line "${pane}" "${row}"; then
         missing=${missing:-ready}
       fi
-    done < <(in_tmux list-panes -s -t "=${session}" \
+    done < <(in_tmux list-panes -s -t "=${session}:" \
       -F '#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}')
     [[ -n "${missing}" ]] || return 0
     # What ends one window ends the others a moment later: they are told together.
