@@ -46,8 +46,9 @@ class Profile:
 
     Patterns are POSIX ERE, None where nothing is known. *ready* is the cursor's row when the input
     box is empty, and *column* the cursor's column then. *dialog* is the cursor's row while it waits
-    for a person, *busy* a row below the cursor of an agent at work, *refuse* a text that it would
-    take for a command. *screen* says how its blocks look (None: it prints plain lines).
+    for a person, *busy* a row below the cursor of an agent at work, *error* the last row above the
+    box after an error, *refuse* a text that it would take for a command. *screen* says how its
+    blocks look (None: it prints plain lines).
 
     A text is typed in pieces of *piece_bytes*, each seen before the next (None: as a whole), with
     *paste* its lines in the brackets of a paste. *pause_ms* are the milliseconds before Enter.
@@ -64,6 +65,7 @@ class Profile:
     column: int | None
     busy: str | None
     dialog: str | None
+    error: str | None
     refuse: str | None
     piece_bytes: int | None
     paste: bool
@@ -79,6 +81,7 @@ class Profile:
             "@swarm_column": None if self.column is None else str(self.column),
             "@swarm_busy": self.busy,
             "@swarm_dialog": self.dialog,
+            "@swarm_error": self.error,
             "@swarm_refuse": self.refuse,
             "@swarm_piece": None if self.piece_bytes is None else str(self.piece_bytes),
             "@swarm_paste": "on" if self.paste else None,
@@ -172,6 +175,7 @@ def read(path: Path) -> Profile:
         column=keys.columns("column") if "column" in table else None,
         busy=keys.pattern("busy"),
         dialog=keys.pattern("dialog"),
+        error=keys.pattern("error"),
         refuse=keys.pattern("refuse"),
         piece_bytes=keys.piece("piece_bytes"),
         paste=keys.switch("paste"),

@@ -14,7 +14,7 @@ agent_profile() {
       agent_unset=(CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID CLAUDE_ENV_FILE CLAUDE_PROJECT_DIR CLAUDE_AX_SCREEN_READER)
       agent_instructions_flag=--append-system-prompt
       agent_ready='^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$'
-      agent_options=(@swarm_agent=claude @swarm_pause=20 '@swarm_ready=^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$' @swarm_column=2 '@swarm_busy=esc to i' '@swarm_dialog=^ +❯ ' '@swarm_refuse=^ *[/!]|^ *[?] *$' @swarm_piece=700 @swarm_paste=on)
+      agent_options=(@swarm_agent=claude @swarm_pause=20 '@swarm_ready=^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$' @swarm_column=2 '@swarm_busy=esc to i' '@swarm_dialog=^ +❯ ' '@swarm_error=^● API Error|^[^ ]+ .* retrying in [0-9]+s' '@swarm_refuse=^ *[/!]|^ *[?] *$' @swarm_piece=700 @swarm_paste=on)
       ;;
     shell)
       agent_command=('{python}' -P -m swarmcomm worker)

@@ -194,7 +194,7 @@ def status(session: str | None, socket: str | None, as_json: bool, window: str |
     """
     swarm = _attach(session, socket)
     if window is not None:
-        output.print_lines(window, swarm[window].lines(20), as_json)
+        output.print_lines(window, swarm[window].state(), swarm[window].lines(20), as_json)
         return
     if not as_json:
         click.echo("=== Claude Swarm Status ===")
@@ -203,7 +203,7 @@ def status(session: str | None, socket: str | None, as_json: bool, window: str |
         if not as_json:
             click.echo(f"\n--- {name} ---")
         try:
-            output.print_lines(name, swarm[name].lines(10), as_json)
+            output.print_lines(name, swarm[name].state(), swarm[name].lines(10), as_json)
         except SwarmError as error:
             worst = error.exit_status
             if as_json:

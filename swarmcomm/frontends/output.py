@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from swarmcomm.protocol import Answer, NearMiss
-    from swarmcomm.swarm import Event
+    from swarmcomm.swarm import Event, State
 
 NOT_CONFIRMED = 4
 
@@ -52,7 +52,7 @@ def print_answer(window: str, answer: Answer, as_json: bool) -> None:
 
 
 def print_event(event: Event, as_json: bool) -> None:
-    """Print one event of a watch."""
+    """Print one event of a watch; a near miss goes to standard error."""
     if as_json:
         print_json(
             time=event.time.isoformat(timespec="milliseconds"),
@@ -61,17 +61,23 @@ def print_event(event: Event, as_json: bool) -> None:
             task_id=event.task_id,
             wire_id=event.wire_id,
             text=event.text,
+            state=event.state,
             flags=event.flags,
         )
+        return
+    if event.marker:
+        what = f"[{event.marker}] {event.wire_id}"
     else:
-        what = f"[{event.marker}] {event.wire_id}" if event.marker else f"({event.flags[0]})"
-        line = f"[{event.time:%H:%M:%S}] {event.window}: {what} {event.text}".rstrip()
-        click.echo(line, err=event.marker is None)
+        what = f"({event.state})" if event.state else f"near miss ({event.flags[0]}):"
+    line = f"[{event.time:%H:%M:%S}] {event.window}: {what} {event.text}".rstrip()
+    click.echo(line, err=not (event.marker or event.state))
 
 
-def print_lines(window: str, lines: list[str], as_json: bool) -> None:
-    """Print the lines of a window."""
+def print_lines(window: str, state: tuple[State, str], lines: list[str], as_json: bool) -> None:
+    """Print what a window's agent is doing, where that is known, and its lines."""
     if as_json:
-        print_json(window=window, lines=lines)
+        print_json(window=window, state=state[0], text=state[1], lines=lines)
     else:
+        if state[0] != "unknown":
+            click.echo(": ".join(part for part in (f"({state[0]})", state[1]) if part))
         click.echo("\n".join(lines))

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm import agents, protocol, settings
-from swarmcomm.errors import TaskFailedError, WaitTimeoutError
-from swarmcomm.swarm import reading
+from swarmcomm.errors import NotFoundError, TaskFailedError, WaitTimeoutError
+from swarmcomm.swarm import reading, states
 from swarmcomm.swarm.delivery import Address, Delivery, Outcome, send_raw, send_task
 from swarmcomm.swarm.reading import Event, Gaze
+from swarmcomm.swarm.states import State
 from swarmcomm.tmux import launch
 from swarmcomm.tmux.lock import INTERRUPT, press
-from swarmcomm.tmux.pane import capture_screen, list_panes
+from swarmcomm.tmux.pane import capture_rows, find_pane, list_panes
 from swarmcomm.tmux.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-__all__ = ["Delivery", "Event", "Outcome", "Swarm", "Task", "Window"]
+__all__ = ["Delivery", "Event", "Outcome", "State", "Swarm", "Task", "Window"]
 
 
 def _ignore(_near: protocol.NearMiss) -> None:
@@ -156,8 +157,28 @@ class Window:
 
     def lines(self, count: int) -> list[str]:
         """Return the last *count* lines of the visible text; raises like :meth:`poll`."""
-        text = capture_screen(self.swarm.server, self._address.look())
-        return [line.rstrip() for line in text.rstrip().split("\n")][-count:]
+        rows = capture_rows(self.swarm.server, self._address.look())
+        while rows and not rows[-1]:
+            rows.pop()
+        return rows[-count:]
+
+    def state(self) -> tuple[State, str]:
+        """Return what the window's agent is doing, and what there is to say of it.
+
+        That is a dialog's text while it waits for a person, the error's row after an error, else
+        "". A window that is not there, or whose program has ended, is GONE.
+
+        Raises:
+            NotFoundError: there is no such server or session.
+            TmuxError: tmux could not be asked.
+        """
+        server = self.swarm.server
+        panes = list_panes(server, self.swarm.settings.session)
+        try:
+            pane = find_pane(panes, self.swarm.settings.session, self.name)
+        except NotFoundError as error:
+            return State.GONE, str(error)
+        return states.look(server, pane)
 
     def interrupt(self) -> None:
         """Press Ctrl-C in the window: the built-in worker ends its task with ERROR.

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
+from swarmcomm.swarm.states import State, state_of
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
 from swarmcomm.tmux.pane import (
     Manner,
     Pane,
     capture_all,
-    capture_below,
-    capture_screen,
+    capture_rows,
+    cursor_row,
     find_pane,
-    last_row,
     list_panes,
 )
 from swarmcomm.tmux.pane import manner as pane_manner
@@ -157,22 +157,22 @@ def _clear_left_over(address: Address, turn: PaneLock, manner: Manner) -> None:
 
 def _is_empty(address: Address, manner: Manner) -> bool:
     pane = address.look()
-    return manner.is_empty_box(pane, capture_screen(address.server, pane, pane.cursor[1]))
+    return manner.is_empty_box(pane, capture_rows(address.server, pane))
 
 
 def _why_not_ready(address: Address, manner: Manner) -> str:
     if manner.ready is None:
         return ""
     pane = address.look()
-    above = capture_screen(address.server, pane, pane.cursor[1])
-    row = last_row(above)
-    if manner.dialog and manner.dialog.search(row):
+    rows = capture_rows(address.server, pane)
+    state = state_of(pane, manner, rows)
+    if state is State.WAITING:
         return "a dialog is open and waits for a person"
-    below = capture_below(address.server, pane)
-    if manner.busy and any(manner.busy.search(line) for line in below.split("\n")):
+    if state is State.BUSY:
         return "the agent is busy"
-    if not manner.is_empty_box(pane, above):
-        return f"the agent is not ready for a text (at its cursor stands {row.strip()[:60]!r})"
+    if not manner.is_empty_box(pane, rows):
+        row = cursor_row(pane, rows).strip()
+        return f"the agent is not ready for a text (at its cursor stands {row[:60]!r})"
     return ""
 
 
@@ -221,10 +221,11 @@ def _has_arrived(address: Address, manner: Manner, text: str, before: Pane) -> b
 
 
 def _stands(pane: Pane, address: Address, manner: Manner, text: str) -> bool:
-    above = capture_screen(address.server, pane, pane.cursor[1])
+    rows = capture_rows(address.server, pane)
+    above = "\n".join(rows[: pane.cursor[1] + 1])
     tail = protocol.tail(text)
     if manner.ready is not None:
-        return not manner.is_empty_box(pane, above) and protocol.ends_with_tail(above, tail)
+        return not manner.is_empty_box(pane, rows) and protocol.ends_with_tail(above, tail)
     # A plain terminal acts on each line, and what it prints may come behind our last one.
     holds = protocol.shows_tail if "\n" in text else protocol.ends_with_tail
     return holds(above, tail)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol
 from swarmcomm.errors import NotFoundError
-from swarmcomm.tmux.pane import Pane, capture_all, capture_screen, find_pane, list_panes
+from swarmcomm.swarm.states import State, state_of, text_of
+from swarmcomm.tmux.pane import (
+    Manner,
+    Pane,
+    capture_all,
+    capture_rows,
+    find_pane,
+    list_panes,
+    locate_pane,
+    manner,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,12 +26,17 @@ if TYPE_CHECKING:
     from swarmcomm.tmux.server import Server
 
 
+#: States that come and go with every send, or say nothing.
+_UNTOLD = frozenset({State.DRAFT, State.UNKNOWN})
+
+
 @dataclass(frozen=True)
 class Event:
     """One thing that a watcher saw on a window.
 
-    *marker* is an answer's marker; it is None for a near miss and for a window that went away,
-    whose *text* then says what was seen. *flags* are those of the answer (protocol.md).
+    An answer has a *marker*, its ids and its *flags* (protocol.md). A change of what the agent is
+    doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
+    its reason is in *flags* and *text* is its line.
     """
 
     window: str
@@ -30,6 +45,7 @@ class Event:
     wire_id: str | None
     text: str
     flags: tuple[str, ...]
+    state: State | None
     time: datetime
 
 
@@ -41,7 +57,9 @@ class Gaze:
     session: str
     window: str
     ask: str | None
-    reading: protocol.Reading | None = None
+    pane: Pane | None = None
+    state: tuple[State, str] = (State.UNKNOWN, "")
+    _manner: Manner | None = None
     _seen: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     _near: set[protocol.NearMiss] = field(default_factory=set)
     _at: object = None
@@ -51,33 +69,32 @@ class Gaze:
     ) -> tuple[list[protocol.Answer], list[protocol.NearMiss]]:
         """Return the answers and the near misses that were not there at the look before.
 
-        Where nothing has changed since, only the visible rows are captured.
+        Where nothing has changed since, only the visible rows are captured. A dead pane is read
+        as well: what it said before its end counts. *pane* and *state* are those of this look.
 
         Raises:
-            NotFoundError: the window is not there or its pane is dead.
+            NotFoundError: the window is not there.
             TmuxError: tmux could not be asked.
         """
         if panes is None:
             panes = list_panes(self.server, self.session)
-        pane = find_pane(panes, self.session, self.window)
+        pane = locate_pane(panes, self.session, self.window)
+        if self.pane is None or pane.pane_id != self.pane.pane_id or not self._manner:
+            self._manner = manner(self.server, pane)
+        rows = capture_rows(self.server, pane)
+        self.pane = pane
         # A program that paints changes rows and leaves the cursor where it was, so both count.
-        at = (
-            pane.pane_id,
-            pane.server_pid,
-            pane.cursor,
-            pane.width,
-            capture_screen(self.server, pane),
-        )
+        at = (pane, rows)
         if at == self._at:
             return [], []
         self._at = at
+        state = state_of(pane, self._manner, rows)
+        self.state = (state, text_of(pane, rows, state))
         screen = capture_all(self.server, pane)
         style = agents.style_of(pane.agent)
-        self.reading = protocol.read(screen, self.ask, pane.width, style)
-        self._forget_ended_exchanges(
-            self.reading.answers, protocol.open_ids(screen, pane.width, style)
-        )
-        return self._new_answers(self.reading), self._new_near_misses(self.reading)
+        read = protocol.read(screen, self.ask, pane.width, style)
+        self._forget_ended_exchanges(read.answers, protocol.open_ids(screen, pane.width, style))
+        return self._new_answers(read), self._new_near_misses(read)
 
     def _forget_ended_exchanges(
         self, answers: tuple[protocol.Answer, ...], open_ids: frozenset[str]
@@ -132,6 +149,7 @@ def poll(
         yield from answers
         if any(_satisfies(answer, until, first) for answer in answers):
             return
+        find_pane([gaze.pane] if gaze.pane else [], gaze.session, gaze.window)
         left = deadline - clock.monotonic()
         if left <= 0:
             return
@@ -152,34 +170,35 @@ def watch(
 ) -> Iterator[Event]:
     """Yield what happens on *windows*, for ever; what is already visible comes first.
 
-    One tmux call a round for all windows, and one more for each in which something was printed.
-    A window that goes away is one event without a marker.
+    Answers, near misses, and each change of a window's state: idle, busy, a dialog that waits for
+    a person, an error, gone. Two tmux calls a round and window, and one more where something
+    changed.
 
     Raises:
         NotFoundError: there is no such session, or it went away.
         TmuxError: tmux could not be asked.
     """
     gazes = {window: Gaze(server, session, window, None) for window in windows}
-    gone: set[str] = set()
+    states: dict[str, tuple[State, str]] = {}
     while True:
         panes = list_panes(server, session)
         for window, gaze in gazes.items():
             try:
                 answers, near_misses = gaze.look(panes)
+                state = gaze.state
             except NotFoundError as error:
-                if window not in gone:
-                    gone.add(window)
-                    yield Event(window, None, None, None, str(error), ("gone",), clock.now())
-                continue
-            gone.discard(window)
+                answers, near_misses, state = [], [], (State.GONE, str(error))
             for answer in answers:
-                yield _event(window, answer)
+                yield _answer_event(window, answer)
             for near in near_misses:
-                yield Event(window, None, None, None, near.line, (near.reason,), clock.now())
+                yield _event(window, near.line, flags=(near.reason,))
+            if state[0] not in _UNTOLD and state != states.get(window, (State.IDLE, "")):
+                states[window] = state
+                yield _event(window, state[1], state=state[0])
         clock.sleep(interval_s)
 
 
-def _event(window: str, answer: protocol.Answer) -> Event:
+def _answer_event(window: str, answer: protocol.Answer) -> Event:
     wire_id = answer.wire_id
     return Event(
         window,
@@ -188,5 +207,12 @@ def _event(window: str, answer: protocol.Answer) -> Event:
         str(wire_id),
         answer.text,
         answer.flags,
+        None,
         clock.now(),
     )
+
+
+def _event(
+    window: str, text: str, flags: tuple[str, ...] = (), state: State | None = None
+) -> Event:
+    return Event(window, None, None, None, text, flags, state, clock.now())

@@ -59,13 +59,25 @@ def list_panes(server: Server, session: str) -> list[Pane]:
 
 
 def find_pane(panes: list[Pane], session: str, window: str) -> Pane:
-    """Return the pane of the one window that is called *window*.
+    """Return the live pane of the one window that is called *window*.
+
+    Raises:
+        NotFoundError: there is no such window, there are two of the name, or its pane is dead.
+    """
+    found = locate_pane(panes, session, window)
+    if found.dead:
+        raise NotFoundError(f"the program in window {window} has ended (its pane is dead)")
+    return found
+
+
+def locate_pane(panes: list[Pane], session: str, window: str) -> Pane:
+    """Return the pane of the one window that is called *window*, dead or alive.
 
     Names are compared here, since tmux resolves a target that does not exist to another one. Of
     several panes it is the one that carries an agent, else the lowest index.
 
     Raises:
-        NotFoundError: there is no such window, there are two of the name, or its pane is dead.
+        NotFoundError: there is no such window, or there are two of the name.
     """
     mine = [pane for pane in panes if pane.window == window]
     if not mine:
@@ -75,10 +87,7 @@ def find_pane(panes: list[Pane], session: str, window: str) -> Pane:
         raise NotFoundError(
             f"session {session} has two windows called {window}; rename one of them"
         )
-    found = min(mine, key=lambda pane: (not pane.agent, pane.index))
-    if found.dead:
-        raise NotFoundError(f"the program in window {window} has ended (its pane is dead)")
-    return found
+    return min(mine, key=lambda pane: (not pane.agent, pane.index))
 
 
 def capture_all(server: Server, pane: Pane) -> str:
@@ -91,21 +100,17 @@ def capture_all(server: Server, pane: Pane) -> str:
     return server.ask("capture-pane", "-p", "-J", "-t", pane.pane_id, "-S", "-")
 
 
-def capture_screen(server: Server, pane: Pane, last_row: int | None = None) -> str:
-    """Return what is visible of *pane*, down to *last_row*; otherwise like :func:`capture_all`."""
-    end = [] if last_row is None else ["-S", "0", "-E", str(last_row)]
-    return server.ask("capture-pane", "-p", "-J", "-t", pane.pane_id, *end)
+def capture_rows(server: Server, pane: Pane) -> list[str]:
+    """Return the visible rows of *pane* as they stand, without the blanks at their ends.
 
+    Row 0 is the top one, so ``pane.cursor[1]`` is the index of the cursor's row.
 
-def capture_below(server: Server, pane: Pane) -> str:
-    """Return the visible rows below the cursor of *pane*; otherwise like :func:`capture_all`."""
-    first = str(pane.cursor[1] + 1)
-    return server.ask("capture-pane", "-p", "-J", "-t", pane.pane_id, "-S", first)
-
-
-def last_row(rows: str) -> str:
-    """Return the last of *rows*, without the blanks at its end."""
-    return rows.removesuffix("\n").rpartition("\n")[2].rstrip(" ")
+    Raises:
+        NotFoundError: the pane is gone.
+        TmuxError: tmux could not be asked.
+    """
+    rows = server.ask("capture-pane", "-p", "-t", pane.pane_id).removesuffix("\n").split("\n")
+    return [row.rstrip(" ") for row in rows]
 
 
 @dataclass(frozen=True)
@@ -119,18 +124,24 @@ class Manner:
     column: int | None
     busy: re.Pattern[str] | None
     dialog: re.Pattern[str] | None
+    error: re.Pattern[str] | None
     refuse: re.Pattern[str] | None
     pause_s: float
     piece_bytes: int | None
     paste: bool
 
-    def is_empty_box(self, pane: Pane, above: str) -> bool:
-        """Tell whether the cursor stands in an empty input box; *above* are the rows down to it."""
+    def is_empty_box(self, pane: Pane, rows: list[str]) -> bool:
+        """Tell whether the cursor stands in an empty input box; *rows* are the visible ones."""
         return (
             self.ready is not None
-            and self.ready.search(last_row(above)) is not None
+            and self.ready.search(cursor_row(pane, rows)) is not None
             and self.column in (None, pane.cursor[0])
         )
+
+
+def cursor_row(pane: Pane, rows: list[str]) -> str:
+    """Return the row of *rows* that the cursor of *pane* stands in; "" where it is below them."""
+    return rows[pane.cursor[1]] if pane.cursor[1] < len(rows) else ""
 
 
 def manner(server: Server, pane: Pane) -> Manner:
@@ -139,7 +150,7 @@ def manner(server: Server, pane: Pane) -> Manner:
     Raises:
         TmuxError: the pane's options cannot be used or read.
     """
-    names = ("ready", "column", "busy", "dialog", "refuse", "pause", "piece", "paste")
+    names = ("ready", "column", "busy", "dialog", "error", "refuse", "pause", "piece", "paste")
     show = ("display-message", "-p", "-t", pane.pane_id)
     words = [word for name in names for word in (*show, f"#{{@swarm_{name}}}", ";")]
     found = dict(zip(names, server.ask(*words[:-1]).split("\n"), strict=False))
@@ -162,6 +173,7 @@ def manner(server: Server, pane: Pane) -> Manner:
         column=number("column"),
         busy=pattern("busy"),
         dialog=pattern("dialog"),
+        error=pattern("error"),
         refuse=pattern("refuse"),
         pause_s=(number("pause") or 0) / 1000,
         piece_bytes=number("piece"),

@@ -121,7 +121,7 @@ def test_watch_says_when_a_window_goes_away(swarm: Swarm, tmux: Tmux) -> None:
     assert [next(events).marker, next(events).marker] == [Marker.ACK, Marker.DONE]
     tmux.run("kill-window", "-t", "=s:worker-1")
     gone = next(events)
-    assert (gone.window, gone.marker, gone.flags) == ("worker-1", None, ("gone",))
+    assert (gone.window, gone.marker, gone.state) == ("worker-1", None, "gone")
 
 
 def test_errors_say_whose_fault_it_is(swarm: Swarm, tmux: Tmux, environ: dict[str, str]) -> None:
@@ -164,6 +164,16 @@ def test_a_tagged_task_is_answered_with_its_tag_only(swarm: Swarm) -> None:
     task.wait(10)
     assert {answer.wire_id for answer in task.answers()} == {task.wire_id}
     assert swarm["worker-0"].answers("t1") == task.answers()
+
+
+def test_an_answer_that_was_the_last_word_of_a_program_is_read(tmux: Tmux) -> None:
+    tmux.session("s", {"keep": "cat", "worker-0": "sleep 0.3; echo '[DONE] t1'; sleep 0.3"})
+    tmux.run("set", "-w", "-t", "=s:worker-0", "remain-on-exit", "on")
+    swarm = Swarm.attach("s", tmux.socket, tmux.environ)
+    wait_for(lambda: swarm["worker-0"].state()[0] == "gone", "the end of the program")
+    assert [a.marker for a in swarm["worker-0"].poll("t1", timeout_s=5)] == [Marker.DONE]
+    with pytest.raises(NotFoundError, match="ended"):
+        list(swarm["worker-0"].poll("t2", timeout_s=5))
 
 
 def test_lines_are_the_last_that_are_visible(swarm: Swarm, tmux: Tmux) -> None:
