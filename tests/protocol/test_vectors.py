@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmcomm import agents
 from swarmcomm.errors import SwarmError
 from swarmcomm.protocol import WireId, check_description, compose, parse_message, read, render
 
@@ -39,7 +40,8 @@ def looks() -> list[tuple[Path, str, str]]:
 )
 def test_a_screen_says_what_its_vector_expects(folder: Path, screen: str, expected: str) -> None:
     ask = ask_of(folder)
-    reading = read(text_of(folder / screen), ask["id"] or None, int(ask["width"]))
+    style = agents.load(ask["agent"]).screen if ask["level"] == "full" else None
+    reading = read(text_of(folder / screen), ask["id"] or None, int(ask["width"]), style)
     assert render(reading) == text_of(folder / expected)
 
 
@@ -71,4 +73,4 @@ def test_each_rule_has_a_vector_and_each_vector_a_rule() -> None:
 
 def test_every_vector_names_its_level() -> None:
     assert len(VECTORS) >= 60
-    assert {ask_of(folder)["level"] for folder in VECTORS} == {"core"}
+    assert {ask_of(folder)["level"] for folder in VECTORS} == {"core", "full"}
