@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: run_claude_swarm.sh [--attach | --no-attach] [--workdir | -d DIR] [--session S]
-#                            [--agent NAME | --command CMD] [--demo] [--help]
+#                            [--agent NAME | --agent-file FILE | --command CMD] [--demo] [--help]
 #
 # Starts a swarm: one tmux session with the windows master, worker-0, worker-1 and worker-2, and an
 # agent in each of them. Attaches when it stands on a terminal, otherwise says how to.
@@ -9,6 +9,8 @@
 #   --workdir, -d DIR       folder that the agents work in (SWARM_WORKDIR; else the current one)
 #   --session S             name of the session (SWARM_SESSION; else swarm-claude-default)
 #   --agent NAME            kind of agent: claude, or shell, which is built in (SWARM_AGENT; else claude)
+#   --agent-file FILE       the profile of an agent of your own; profiles in ~/.config/swarmcomm/agents
+#                           are found by their name
 #   --command CMD           a shell command in each window in place of an agent
 #   --demo                  show a swarm at work, on a tmux server of its own, and clean up
 #
@@ -24,6 +26,7 @@ source "${root}/swarmcomm/agents/agents.sh"
 session=""     # name
 agent=""       # profile, or empty where there is
 command=""     # a command in its place
+agent_file=""  # of a profile that does not ship
 workdir=""     # absolute
 agent_ready="" # as long as there is no profile
 tmux=()        # the program and its options
@@ -44,7 +47,7 @@ main() {
   workdir=${SWARM_WORKDIR:-${PWD}}
   while (($#)); do
     case "$1" in
-      --workdir | -d | --session | --agent | --command)
+      --workdir | -d | --session | --agent | --agent-file | --command)
         [[ -n "${2:-}" ]] || die 2 "$1 needs a value" ;;
     esac
     case "$1" in
@@ -52,6 +55,7 @@ main() {
       --workdir | -d) workdir=$2 && shift ;;
       --session) session=$2 && shift ;;
       --agent) agent=$2 && shift ;;
+      --agent-file) agent_file=$2 && shift ;;
       --command) command=$2 && shift ;;
       --demo) demo=1 ;;
       --help | -h) help && exit 0 ;;
@@ -59,8 +63,13 @@ main() {
     esac
     shift
   done
-  [[ -z "${agent}" || -z "${command}" ]] || die 2 "--agent and --command exclude each other"
+  [[ -z "${agent}${agent_file}" || -z "${command}" ]] || die 2 "--agent and --command exclude each other"
+  [[ -z "${agent}" || -z "${agent_file}" ]] || die 2 "--agent and --agent-file exclude each other"
   [[ -z "${demo}" ]] || run_demo
+  if [[ -n "${agent_file}" ]]; then
+    agent=${agent_file##*/}
+    agent=${agent%.toml}
+  fi
   [[ -n "${command}" ]] || agent=${agent:-${SWARM_AGENT:-claude}}
   check_words "${attach}"
   workdir=$(cd "${workdir}" && pwd -P)
@@ -93,9 +102,20 @@ check_words() {
   [[ -z "$(windows | tr ' ' '\n' | sort | uniq -d)" ]] || die 2 "two windows have the same name"
   [[ -d "${workdir}" && -x "${workdir}" ]] ||
     die 2 "no folder '${workdir}' to work in; give one that is there with --workdir"
-  [[ -z "${agent}" ]] || agent_profile "${agent}" ||
-    die 2 "no agent '${agent}'; there are ${agent_names// /, }"
+  [[ -z "${agent}" ]] || load_profile
   [[ "$1" != attach ]] || can_attach || die 2 "--attach needs a terminal that is not inside tmux"
+}
+
+# Sets agent_*: from the user's own file, which needs Python to be read, or from ours.
+load_profile() {
+  local python text own="${XDG_CONFIG_HOME:-${HOME}/.config}/swarmcomm/agents/${agent}.toml"
+  if [[ -z "${agent_file}" && "${agent}" =~ ^[a-z0-9][a-z0-9_-]*$ && -f "${own}" ]]; then agent_file=${own}; fi
+  if [[ -n "${agent_file}" ]]; then
+    python=$(find_python) || exit 7
+    text=$("${python}" -P -m swarmcomm.agents.generate "${agent_file}") || exit 2
+    eval "${text}"
+  fi
+  agent_profile "${agent}" || die 2 "no agent '${agent}'; there are ${agent_names// /, }"
 }
 
 # Prints the value of key $1 in session.conf.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Profile:
     """
 
     name: str
+    file: Path
     command: tuple[str, ...]
     missing: tuple[str, ...]
     pause_ms: int
@@ -76,6 +78,7 @@ class Profile:
         """What senders and readers, bash and Python alike, find on the agent's pane."""
         options = {
             "@swarm_agent": self.name,
+            "@swarm_profile": None if self.file.parent == HERE else str(self.file),
             "@swarm_pause": str(self.pause_ms),
             "@swarm_ready": self.ready,
             "@swarm_column": None if self.column is None else str(self.column),
@@ -109,9 +112,31 @@ class Profile:
         return ("env", *unset, *variables, program, *rest, *told)
 
 
+def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for a user's own profiles; it need not exist."""
+    config = (
+        environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "~"), ".config").expanduser()
+    )
+    return Path(config) / "swarmcomm" / "agents"
+
+
 def names() -> tuple[str, ...]:
-    """Return the names of all profiles, in alphabetical order."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.toml")))
+    """Return the names of all profiles, the user's own among them, in alphabetical order."""
+    return tuple(sorted({path.stem for at in (HERE, own_folder()) for path in at.glob("*.toml")}))
+
+
+def file_of(name: str) -> Path:
+    """Return the file of the profile called *name*; a user's own stands before ours.
+
+    Raises:
+        InvalidInputError: there is none of that name.
+    """
+    for folder in (own_folder(), HERE):
+        if _NAME.fullmatch(name) and (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise InvalidInputError(
+        f"no agent {name!r}; there are {', '.join(names())}, and your own go into {own_folder()}"
+    )
 
 
 def load(name: str) -> Profile:
@@ -120,20 +145,21 @@ def load(name: str) -> Profile:
     Raises:
         InvalidInputError: there is none of that name, or its file cannot be used.
     """
-    if name not in names():
-        raise InvalidInputError(f"no agent {name!r}; there are {', '.join(names())}")
-    return read(HERE / f"{name}.toml")
+    return read(file_of(name))
 
 
 @cache
-def style_of(name: str) -> Style | None:
+def style_of(name: str, file: str = "") -> Style | None:
     """Return how the screen of the agent called *name* is read: None for one that prints lines.
 
-    An agent that no profile here describes is read line by line as well.
+    *file* is its profile, where that is not found by the name. An agent that no profile describes
+    is read line by line as well.
 
     Raises:
         InvalidInputError: its profile cannot be used.
     """
+    if file:
+        return read(Path(file)).screen
     return load(name).screen if name in names() else None
 
 
@@ -165,6 +191,7 @@ def read(path: Path) -> Profile:
     keys = _Keys(path, text, table)
     profile = Profile(
         name=path.stem,
+        file=path.absolute(),
         command=keys.lines("command", required=True),
         missing=keys.lines("missing", required=True),
         pause_ms=keys.milliseconds("pause_ms"),

@@ -1,15 +1,18 @@
 """Write ``agents.sh``, the profiles as bash 3.2 reads them.
 
-``python -m swarmcomm.agents.generate`` after each change of a profile.
+``python -m swarmcomm.agents.generate`` after each change of a profile of ours; with a FILE it
+prints what bash needs of that one.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from swarmcomm import agents
+from swarmcomm.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,9 +46,16 @@ def render(profiles: Iterable[agents.Profile]) -> str:
 
 
 def main() -> None:
-    """Write the file beside the profiles."""
-    TARGET.write_text(render(map(agents.load, agents.names())), encoding="utf-8")
-    sys.stdout.write(f"{TARGET}\n")
+    """Write the file beside the profiles, or print one profile."""
+    if sys.argv[1:]:
+        try:
+            sys.stdout.write(render([agents.read(Path(sys.argv[1]))]))
+        except InvalidInputError as error:
+            sys.exit(f"run_claude_swarm.sh: {error}")
+    else:
+        ours = sorted(agents.HERE.glob("*.toml"))
+        TARGET.write_text(render(map(agents.read, ours)), encoding="utf-8")
+        sys.stdout.write(f"{TARGET}\n")
 
 
 def _case(profile: agents.Profile) -> str:

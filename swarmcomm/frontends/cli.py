@@ -38,6 +38,7 @@ def cli(session: str | None, socket: str | None) -> None:
 @where
 @click.option("--workdir", "-d", metavar="DIR", help="where the agents work (default: here)")
 @click.option("--agent", metavar="NAME", help="profile of the agent (default: SWARM_AGENT, claude)")
+@click.option("--agent-file", metavar="FILE", help="profile of an agent of your own")
 @click.option("--command", metavar="CMD", help="shell command to start instead of an agent")
 @as_json
 def up(
@@ -45,6 +46,7 @@ def up(
     socket: str | None,
     workdir: str | None,
     agent: str | None,
+    agent_file: str | None,
     command: str | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +56,7 @@ def up(
     """
     from swarmcomm.swarm import Swarm
 
-    swarm = Swarm.launch(agent, workdir, session, socket, command)
+    swarm = Swarm.launch(agent, workdir, session, socket, command, agent_file)
     tmux = "tmux" if swarm.settings.socket is None else f"tmux -L {swarm.settings.socket}"
     attach = f"{tmux} attach -t ={swarm.settings.session}"
     if as_json:

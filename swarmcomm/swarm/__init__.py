@@ -233,11 +233,13 @@ class Swarm:
         session: str | None = None,
         socket: str | None = None,
         command: str | None = None,
+        agent_file: Path | str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Swarm:
         """Start a session with an agent in each window and return the swarm.
 
-        *command* is started instead of an agent that has a profile. Agents may still be starting:
+        *agent_file* is the profile of an agent that is not found by its name; *command* is started
+        instead of an agent that has a profile. Agents may still be starting:
         a send waits for them.
 
         Raises:
@@ -247,12 +249,17 @@ class Swarm:
             TmuxError: tmux could not be asked.
         """
         found = settings.from_environment(environ).with_session(session, socket)
+        profile: agents.Profile | None = None
+        if agent_file is not None:
+            profile = agents.read(Path(agent_file))
+        elif agent or not command:
+            profile = agents.load(agent or found.agent)
         server = Server(found.socket, found.tmux)
         launch.launch(
             server,
             session=found.session,
             workdir=Path(workdir or found.workdir),
-            agent=agents.load(agent or found.agent) if agent or not command else None,
+            agent=profile,
             command=command,
             environment=environ,
             windows=found.windows,

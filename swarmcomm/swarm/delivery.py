@@ -84,8 +84,8 @@ def send_task(
     """
     protocol.check_description(description)
 
-    def compose(screen: str, pane: Pane) -> str:
-        style = agents.style_of(pane.agent)
+    def compose(screen: str, pane: Pane, manner: Manner) -> str:
+        style = agents.style_of(pane.agent, manner.profile)
         open_ids = protocol.open_ids(screen, pane.width, style)
         return protocol.compose(wire_id, description, open_ids)
 
@@ -95,11 +95,11 @@ def send_task(
 def send_raw(address: Address, text: str, wait_s: float) -> Delivery:
     """Type *text* as it is and submit it; otherwise like :func:`send_task`."""
     protocol.check_description(text)
-    return _send(address, lambda _screen, _pane: text, _RAW, wait_s)
+    return _send(address, lambda *_: text, _RAW, wait_s)
 
 
 def _send(
-    address: Address, compose: Callable[[str, Pane], str], mark: str, wait_s: float
+    address: Address, compose: Callable[[str, Pane, Manner], str], mark: str, wait_s: float
 ) -> Delivery:
     deadline = clock.monotonic() + wait_s
     while True:
@@ -110,7 +110,7 @@ def _send(
             manner = pane_manner(address.server, pane)
             blocked = _make_ready(address, turn, manner)
             if not blocked:
-                text = compose(capture_all(address.server, pane), pane)
+                text = compose(capture_all(address.server, pane), pane, manner)
                 _check_text(pane, manner, text)
                 return _submit(address, turn, manner, text, mark)
         finally:

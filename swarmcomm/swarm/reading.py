@@ -91,7 +91,7 @@ class Gaze:
         state = state_of(pane, self._manner, rows)
         self.state = (state, text_of(pane, rows, state))
         screen = capture_all(self.server, pane)
-        style = agents.style_of(pane.agent)
+        style = agents.style_of(pane.agent, self._manner.profile)
         read = protocol.read(screen, self.ask, pane.width, style)
         self._forget_ended_exchanges(read.answers, protocol.open_ids(screen, pane.width, style))
         return self._new_answers(read), self._new_near_misses(read)

@@ -118,6 +118,7 @@ class Manner:
     """How the agent of a pane is typed to, as its launcher wrote it on the pane.
 
     The patterns and *column* are as in a profile; without *ready* it is a plain terminal.
+    *profile* is the file of a profile that does not ship, else "".
     """
 
     ready: re.Pattern[str] | None
@@ -129,6 +130,7 @@ class Manner:
     pause_s: float
     piece_bytes: int | None
     paste: bool
+    profile: str
 
     def is_empty_box(self, pane: Pane, rows: list[str]) -> bool:
         """Tell whether the cursor stands in an empty input box; *rows* are the visible ones."""
@@ -150,7 +152,18 @@ def manner(server: Server, pane: Pane) -> Manner:
     Raises:
         TmuxError: the pane's options cannot be used or read.
     """
-    names = ("ready", "column", "busy", "dialog", "error", "refuse", "pause", "piece", "paste")
+    names = (
+        "ready",
+        "column",
+        "busy",
+        "dialog",
+        "error",
+        "refuse",
+        "pause",
+        "piece",
+        "paste",
+        "profile",
+    )
     show = ("display-message", "-p", "-t", pane.pane_id)
     words = [word for name in names for word in (*show, f"#{{@swarm_{name}}}", ";")]
     found = dict(zip(names, server.ask(*words[:-1]).split("\n"), strict=False))
@@ -178,6 +191,7 @@ def manner(server: Server, pane: Pane) -> Manner:
         pause_s=(number("pause") or 0) / 1000,
         piece_bytes=number("piece"),
         paste=found["paste"] == "on",
+        profile=found["profile"],
     )
 
 
