@@ -292,6 +292,29 @@ def demo() -> None:
 
 
 @cli.command()
+@where
+@click.option("--agent", metavar="NAME", help="try the profile of this agent")
+@click.option("--agent-file", metavar="FILE", help="try the profile in this file")
+def doctor(
+    session: str | None, socket: str | None, agent: str | None, agent_file: str | None
+) -> None:
+    """Say what is there and what to mend.
+
+    With an agent: start it on a tmux server of its own, type a text into its
+    box, see it and take it back, and say line by line what was seen. Nothing
+    is submitted.
+
+    Example: swarmcomm doctor --agent claude
+    """
+    from swarmcomm import agents
+    from swarmcomm.frontends import doctor as examine
+
+    profile = agents.read(Path(agent_file)) if agent_file else agents.load(agent) if agent else None
+    found = settings.from_environment(os.environ).with_session(session, socket)
+    sys.exit(examine.run(found, profile))
+
+
+@cli.command()
 @click.argument("role", type=click.Choice(["master", "worker"]), default="worker")
 def instructions(role: str) -> None:
     """Print the standing instructions of a master or a worker.

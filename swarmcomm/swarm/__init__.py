@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-__all__ = ["Delivery", "Event", "Outcome", "State", "Swarm", "Task", "Window"]
+__all__ = ["Address", "Delivery", "Event", "Outcome", "State", "Swarm", "Task", "Window"]
 
 
 def _ignore(_near: protocol.NearMiss) -> None:

@@ -108,7 +108,7 @@ def _send(
         turn = take(address.server, pane, max(0.0, deadline - clock.monotonic()))
         try:
             manner = pane_manner(address.server, pane)
-            blocked = _make_ready(address, turn, manner)
+            blocked = make_ready(address, turn, manner)
             if not blocked:
                 text = compose(capture_all(address.server, pane), pane, manner)
                 _check_text(pane, manner, text)
@@ -131,13 +131,13 @@ def _check_input(pane: Pane) -> None:
         )
 
 
-def _make_ready(address: Address, turn: PaneLock, manner: Manner) -> str:
+def make_ready(address: Address, turn: PaneLock, manner: Manner) -> str:
     """Bring the pane to take a text; return why it cannot yet, or an empty string."""
     server, pane = turn.server, address.look()
     if pane.in_mode:
         server.ask("copy-mode", "-q", "-t", pane.pane_id)
     if turn.left_over:
-        _clear_left_over(address, turn, manner)
+        clear_box(address, turn, manner)
     deadline = clock.monotonic() + settings.LEFT_S
     while True:
         blocked = _why_not_ready(address, manner)
@@ -146,7 +146,7 @@ def _make_ready(address: Address, turn: PaneLock, manner: Manner) -> str:
         clock.sleep(settings.STEP_S)
 
 
-def _clear_left_over(address: Address, turn: PaneLock, manner: Manner) -> None:
+def clear_box(address: Address, turn: PaneLock, manner: Manner) -> None:
     """Take back what a sender that went away left in the box; C-u clears a line at the most."""
     for _ in range(1 if manner.ready is None else settings.CLEAR_PRESSES):
         turn.type(CLEAR_LINE)
@@ -178,7 +178,7 @@ def _why_not_ready(address: Address, manner: Manner) -> str:
 
 def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> Delivery:
     try:
-        if not _type(address, turn, manner, text, mark):
+        if not type_text(address, turn, manner, text, mark):
             return Delivery(
                 Outcome.TYPED, "the text was not seen to arrive, so Enter was not pressed"
             )
@@ -197,7 +197,7 @@ def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: s
     return Delivery(Outcome.TYPED, "Enter was pressed and the text was not seen to leave")
 
 
-def _type(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> bool:
+def type_text(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> bool:
     """Type *text* and return whether its end, or the end of each piece, was seen to arrive."""
     before = address.look()
     end = 0

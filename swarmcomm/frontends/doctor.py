@@ -1,0 +1,79 @@
+"""``swarmcomm doctor``: what is there, what an agent's profile sees, and what to mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmcomm import agents, clock
+from swarmcomm.errors import MissingProgramError, RefusedError, SwarmError
+from swarmcomm.swarm import Address, Swarm
+from swarmcomm.swarm.rehearsal import rehearse
+from swarmcomm.tmux import launch
+from swarmcomm.tmux.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swarmcomm.agents import Profile
+    from swarmcomm.settings import Settings
+
+#: Seconds for an agent to show its input box; claude needs one, a slow machine some.
+READY_S = 20.0
+
+
+def run(settings: Settings, profile: Profile | None) -> int:
+    """Print each finding on a line and return the exit status: 0, or that of what is wrong."""
+    findings = _agent(settings, profile) if profile else _swarm(settings)
+    status = 0
+    try:
+        for good, text in findings:
+            click.echo(f"{'ok   ' if good else 'WRONG'}  {text}")
+            status = status or (0 if good else RefusedError.exit_status)
+    except SwarmError as error:
+        click.echo(f"WRONG  {error}")
+        return error.exit_status
+    return status
+
+
+def _swarm(settings: Settings) -> Iterator[tuple[bool, str]]:
+    swarm = Swarm(Server(settings.socket, settings.tmux), settings)
+    yield True, swarm.server.ask("-V").strip()
+    names = swarm.windows()
+    yield True, f"session {settings.session}: {' '.join(names)}"
+    for name in names:
+        state, text = swarm[name].state()
+        good = state not in ("gone", "waiting", "error")
+        yield good, f"window {name}: {state}{': ' + text if text else ''}"
+
+
+def _agent(settings: Settings, profile: Profile) -> Iterator[tuple[bool, str]]:
+    yield True, f"profile {profile.file}"
+    program = sys.executable if profile.program == agents.PYTHON else profile.program
+    found = shutil.which(program)
+    if found is None:
+        raise MissingProgramError(profile.missing[0])
+    yield True, f"program {found}"
+    server = Server(f"swarmcomm-doctor-{os.getpid()}", settings.tmux, "/dev/null")
+    with tempfile.TemporaryDirectory(prefix="swarmcomm-") as workdir:
+        began = clock.monotonic()
+        try:
+            launch.launch(
+                server,
+                session="doctor",
+                workdir=Path(workdir),
+                agent=profile,
+                command=None,
+                environment=os.environ,
+                windows=("worker-0",),
+            )
+            yield True, f"started in {clock.monotonic() - began:.1f} s"
+            yield from rehearse(Address(server, "doctor", "worker-0"), READY_S)
+        finally:
+            server.cmd("kill-server")
