@@ -44,6 +44,7 @@ find_missing() {
   need_program ps procps ""
   if [[ "${level}" == dev ]]; then
     need_program bats bats bats-core
+    need_program npm npm node
     for program in shellcheck gawk git; do need_program "${program}" "${program}" "${program}"; done
     if [[ "$(uname)" == Linux ]]; then
       for program in busybox original-awk; do need_program "${program}" "${program}" ""; done

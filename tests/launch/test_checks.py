@@ -18,6 +18,7 @@ TOOLS = {
     "wheel": "python",
     "pytest": "pytest",
     "faults": "pytest",
+    "claude": "pytest",
     "bats": "bats",
 }
 
@@ -30,6 +31,8 @@ case "$name $1" in
   "ruff check") name=lint ;;
   "python -m") name=wheel ;;
   "pytest tests/faults") name=faults ;;
+  "pytest tests/agents") name=claude ;;
+  "python -c") exit 0 ;;
   mypy*) name=types ;;
   lint-imports*) name=layers ;;
 esac

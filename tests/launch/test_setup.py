@@ -32,7 +32,7 @@ for word in "$@"; do
   case "$word" in
     tmux) printf '#!/bin/sh\\necho tmux 3.3a\\n' >"$ROOM/tmux"; chmod +x "$ROOM/tmux" ;;
     python3-venv) touch "$ROOM/venv-works" ;;
-    bats|shellcheck|gawk|busybox|original-awk|git)
+    bats|shellcheck|gawk|npm|busybox|original-awk|git)
       printf '#!/bin/sh\\n' >"$ROOM/$word"; chmod +x "$ROOM/$word" ;;
   esac
 done
@@ -104,7 +104,7 @@ def test_a_fresh_machine_is_made_ready_and_the_second_run_does_nothing(room: Roo
 def test_dev_installs_what_the_checks_need(room: Room) -> None:
     assert room.setup("--dev").returncode == 0
     installed = room.logged("apt-get")[-1]
-    assert installed.endswith("tmux bats shellcheck gawk git busybox original-awk python3-venv")
+    assert installed.endswith("tmux bats npm shellcheck gawk git busybox original-awk python3-venv")
     assert any("[dev]" in line for line in room.logged("python"))
     # What is there for the checks is more than enough to run.
     assert room.setup().stdout == ""
