@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,18 @@ def _runs(program: Path) -> None:
     )
     if VERSION not in done.stdout:
         raise ValueError(f"claude --version says {done.stdout!r}, expected {VERSION}")
+
+
+def fullscreen(programs: Path, folder: Path) -> Path:
+    """Return a folder whose ``claude`` paints the whole screen, whatever its profile says."""
+    program = folder / "fullscreen" / "claude"
+    program.parent.mkdir()
+    claude = shlex.quote(str(programs / "claude"))
+    program.write_text(
+        f'#!/bin/sh\nunset CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN\nexec {claude} "$@"\n'
+    )
+    program.chmod(0o755)
+    return program.parent
 
 
 def make_home(home: Path, trusted: Path) -> None:

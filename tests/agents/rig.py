@@ -7,16 +7,23 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+import pytest
 
 from tests.agents import cli
 from tests.conftest import ROOT, Tmux, wait_for
 
 STAND_IN = Path(__file__).parent / "stand_in.py"
 SESSION = "s"
+FACES = {
+    "bash": [str(ROOT / "scripts" / "claude_comm.sh")],
+    "python": [sys.executable, "-m", "swarmcomm"],
+}
+face = pytest.mark.parametrize("face", sorted(FACES))  # what bash and Python do alike
 # The input box, empty: between rules, with a no-break space that stands nowhere else.
 READY = re.compile(r"^─{20,}\n❯\u00a0?\n─{20,}$", re.MULTILINE)
 BUSY = re.compile(r"esc to i")
@@ -29,7 +36,14 @@ class Rig:
         self.tmux = tmux
         self.log = log
         self.workdir = workdir
-        self.environ = {**tmux.environ, "SWARM_SOCKET": tmux.socket, "SWARM_SESSION": SESSION}
+        self.keys = log.with_name("enters")
+        self.environ = {
+            **tmux.environ,
+            "SWARM_SOCKET": tmux.socket,
+            "SWARM_SESSION": SESSION,
+            "SWARM_TMUX": str(counting_tmux(self.keys)),
+            "PYTHONPATH": str(ROOT),
+        }
 
     def run(
         self, program: str, *args: str, stdin: str | None = None, timeout: float = 90, **extra: str
@@ -57,30 +71,53 @@ class Rig:
         for window in windows.split():
             self.wait_ready(window)
 
-    def comm(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return self.run("scripts/claude_comm.sh", *args, stdin=stdin)
-
-    def swarmcomm(self, *args: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def face(
+        self, face: str, *args: str, stdin: str | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``send``, ``poll`` and so on of "bash" or "python"."""
         return subprocess.run(
-            [sys.executable, "-m", "swarmcomm", *args],
-            stdin=subprocess.DEVNULL,
+            [*FACES[face], *args],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
-            env={**self.environ, "PYTHONPATH": str(ROOT)},
+            env=self.environ,
             timeout=timeout,
             check=False,
         )
 
-    def start_send(self, *args: str) -> subprocess.Popen[str]:
-        """Start a send from bash that goes on beside the test."""
+    def send(
+        self, face: str, window: str, task: str, text: str, wait_s: float = 30
+    ) -> subprocess.CompletedProcess[str]:
+        return self.face(face, "send", "--wait", str(wait_s), window, task, "-", stdin=text)
+
+    def submit(self, face: str, window: str, task: str, text: str) -> None:
+        """Send what has to be taken."""
+        done = self.send(face, window, task, text)
+        assert (done.returncode, done.stdout) == (0, f"submitted {window} {task}\n"), done.stderr
+
+    def poll(
+        self, face: str, window: str, task: str, timeout_s: float = 20, until: str = "DONE"
+    ) -> tuple[int, str]:
+        """Return status and output of a poll."""
+        words = ("poll", window, str(timeout_s), task, "--until", until)
+        done = self.face(face, *words, timeout=timeout_s + 60)
+        return done.returncode, done.stdout
+
+    def start(self, face: str, *args: str) -> subprocess.Popen[str]:
+        """Start what goes on beside the test."""
         return subprocess.Popen(
-            [str(ROOT / "scripts/claude_comm.sh"), "send", *args],
+            [*FACES[face], *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self.environ,
         )
+
+    def enters(self) -> int:
+        """Return how many times Enter was pressed by one of us."""
+        return len(self.keys.read_text().splitlines()) if self.keys.exists() else 0
 
     def pane(self, window: str) -> str:
         return self.tmux.pane(SESSION, window)
@@ -108,11 +145,18 @@ class Rig:
 
     def wait_screen(self, window: str, pattern: str, deadline_s: float = 30) -> str:
         wanted = re.compile(pattern, re.MULTILINE)
-        return wait_for(
-            lambda: text if wanted.search(text := self.visible(window)) else "",
-            f"{pattern} in {window}; its screen:\n{self.visible(window)}",
-            deadline_s,
-        )
+        text = ""
+
+        def look() -> bool:
+            nonlocal text
+            text = self.visible(window)
+            return bool(wanted.search(text))
+
+        try:
+            wait_for(look, pattern, deadline_s)
+        except pytest.fail.Exception:
+            pytest.fail(f"{pattern} not seen in {window}; its screen:\n{text}")
+        return text
 
     def requests(self) -> list[dict[str, Any]]:
         """Return what the stand-in was asked so far."""
@@ -131,19 +175,51 @@ class Rig:
             if f"[TASK] {wire_id}" in text
         ]
 
+    def said(self, marker: str) -> dict[str, float]:
+        """Return when the model began to say *marker* (epoch seconds), by wire id."""
+        wanted = (f"{marker} ",)
+        return {
+            request["said"].partition(" ")[2]: request["at"]
+            for request in self.requests()
+            if request.get("said", "").startswith(wanted)
+        }
+
+
+def counting_tmux(log: Path) -> Path:
+    """Return a tmux that notes each Enter in *log*."""
+    program = log.with_name("tmux-that-counts")
+    program.write_text(
+        "#!/bin/sh\n"
+        f"for word; do case $word in *'-H 0d') echo Enter >>'{log}' ;; esac; done\n"
+        'exec tmux "$@"\n'
+    )
+    program.chmod(0o755)
+    return program
+
 
 @contextmanager
-def start_rig(folder: Path) -> Iterator[Rig]:
+def start_rig(folder: Path, *, fullscreen: bool = False) -> Iterator[Rig]:
     """Yield a rig: stand-in and tmux server run, no window yet. All ends with it.
 
     As root on Linux both have a network of their own with nothing but loopback in it.
     """
-    log, workdir, home = folder / "requests.jsonl", folder / "work", folder / "home"
+    home, programs = folder / "home", cli.fetch()
+    cli.make_home(home, folder / "work")
+    if fullscreen:
+        programs = cli.fullscreen(programs, folder)
+    with start_tmux(folder, STAND_IN, lambda port: cli.environment(home, port, programs)) as rig:
+        yield rig
+
+
+@contextmanager
+def start_tmux(
+    folder: Path, program: Path, environment: Callable[[int], dict[str, str]]
+) -> Iterator[Rig]:
+    """Yield a rig with the stand-in *program* and the environment for its port."""
+    log, workdir = folder / "requests.jsonl", folder / "work"
     workdir.mkdir()
-    cli.make_home(home, workdir)
-    programs = cli.fetch()
-    with own_stand_in(log) as (port, entered):
-        tmux = Tmux(cli.environment(home, port, programs))
+    with own_stand_in(program, log) as (port, entered):
+        tmux = Tmux(environment(port))
         start = ["tmux", "-u", "-L", tmux.socket, "-f", "/dev/null"]
         keep = ["new-session", "-d", "-s", "keep", "-x", "20", "-y", "5", "sleep 3600"]
         subprocess.run([*entered, *start, *keep], env=tmux.environ, timeout=30, check=True)
@@ -154,10 +230,10 @@ def start_rig(folder: Path) -> Iterator[Rig]:
 
 
 @contextmanager
-def own_stand_in(log: Path) -> Iterator[tuple[int, list[str]]]:
+def own_stand_in(program: Path, log: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the port of a stand-in, and the words that start a program in its network."""
     private = sys.platform == "linux" and os.geteuid() == 0
-    command = [sys.executable, str(STAND_IN), "--log", str(log)]
+    command = [sys.executable, str(program), "--log", str(log)]
     if private:
         command = ["unshare", "-n", *command, "--own-network"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -63,6 +63,7 @@ class Step:
 
     kind: str
     value: Any
+    said: str = ""  # the marker in it and its id
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,13 @@ class Task:
             yield Step("text", "I am looking at something else.")
             return
         if self.get("noack") is None:
-            yield Step("text", self.marker("ACK", ""))
+            yield Step("text", self.marker("ACK", ""), f"ACK {self.wire_id}")
         for key, value in self.switches:
             yield from self.step(key, value)
         end = self.get("end") or "DONE"
         if end != "none":
-            yield Step("text", self.marker(*end.partition(" ")[::2]))
+            marker, _, text = end.partition(" ")
+            yield Step("text", self.marker(marker, text), f"{marker} {self.wire_id}")
 
     def marker(self, marker: str, text: str) -> str:
         style = STYLES[self.get("as") or "plain"]
@@ -254,7 +256,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         try:
-            Stream(self.server.model, self.event).run(message(body, [], None), steps)
+            stream = Stream(self.server.model, self.event, self.server.note)
+            stream.run(message(body, [], None), steps)
         except OSError:
             return  # the agent hung up, or was told to: interrupted
 
@@ -279,9 +282,15 @@ class Handler(BaseHTTPRequestHandler):
 class Stream:
     """Writes steps as the events of one answer."""
 
-    def __init__(self, model: Model, event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        event: Callable[[dict[str, Any]], None],
+        note: Callable[[dict[str, Any]], None],
+    ) -> None:
         self._model = model
         self._event = event
+        self._note = note
         self._blocks = 0
         self._in_text = False
 
@@ -289,6 +298,8 @@ class Stream:
         self._event({"type": "message_start", "message": start})
         reason = "end_turn"
         for place, step in enumerate(steps):
+            if step.said:
+                self._note({"said": step.said})
             if step.kind == "text":
                 self._text(step.value)
             elif step.kind == "delay":
@@ -365,8 +376,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, log: Path) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, port: int, log: Path, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", port), handler)
         self.model = Model()
         self._log = log
         self._lock = threading.Lock()
@@ -398,7 +409,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.own_network:
         loopback_up()
-    server = Server(options.port, options.log)
+    server = Server(options.port, options.log, Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()
 

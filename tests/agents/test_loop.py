@@ -6,126 +6,117 @@ import re
 
 import pytest
 
-from tests.agents.rig import Rig
+from tests.agents.rig import FACES, Rig, face
+
+PYTHON = "python"
 
 
-def send(rig: Rig, window: str, task: str, text: str) -> None:
-    done = rig.comm("send", window, task, text)
-    assert (done.returncode, done.stdout) == (0, f"submitted {window} {task}\n"), done.stderr
+def check_done(rig: Rig, window: str, task: str, face: str = PYTHON) -> None:
+    """See the task taken and done, each told once."""
+    assert rig.poll(face, window, task) == (0, f"[ACK] {task}\n[DONE] {task}\n")
 
 
-def ends(rig: Rig, window: str, task: str, timeout_s: float = 20) -> str:
-    """Return what poll prints until the task ends."""
-    done = rig.comm(
-        "poll", window, "--task-id", task, "--until", "DONE", "--timeout", str(timeout_s)
-    )
-    return done.stdout
+@face
+def test_a_task_is_taken_and_done(rig: Rig, worker: str, face: str) -> None:
+    task = f"task-{face}"
+    rig.submit(face, worker, task, "say hello")
+
+    check_done(rig, worker, task, face)
+    assert rig.received(task) == [f"[TASK] {task}\nsay hello"]
 
 
-def test_a_task_is_taken_and_done(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-001", "say hello")
+def test_each_face_reads_what_the_other_sent(rig: Rig, worker: str) -> None:
+    rig.submit("bash", worker, "task-b", "from bash")
+    check_done(rig, worker, "task-b", "python")
 
-    assert ends(rig, worker, "task-001") == "[ACK] task-001\n[DONE] task-001\n"
-    assert rig.received("task-001") == ["[TASK] task-001\nsay hello"]
-
-
-def test_python_reads_what_bash_sent_and_the_other_way_round(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-b", "from bash")
-    read = rig.swarmcomm("poll", worker, "--task-id", "task-b", "--until", "DONE")
-    assert read.stdout == "[ACK] task-b\n[DONE] task-b\n"
-
-    rig.wait_ready(worker)
-    sent = rig.swarmcomm("send", worker, "task-p", "from Python")
-    assert sent.stdout == f"submitted {worker} task-p\n", sent.stderr
-    assert ends(rig, worker, "task-p") == "[ACK] task-p\n[DONE] task-p\n"
-    assert rig.received("task-p") == ["[TASK] task-p\nfrom Python"]
+    rig.submit("python", worker, "task-p", "from Python")
+    check_done(rig, worker, "task-p", "bash")
 
 
-def test_a_tagged_task(rig: Rig, worker: str) -> None:
-    done = rig.comm("send", "--tag", worker, "task-tag", "say hello")
+@face
+def test_a_tagged_task(rig: Rig, worker: str, face: str) -> None:
+    done = rig.face(face, "send", "--tag", worker, "task-tag", "say hello")
     wire_id = done.stdout.split()[-1]
 
     assert re.fullmatch(r"task-tag\+[a-z0-9]{8}", wire_id)
-    assert ends(rig, worker, wire_id) == f"[ACK] {wire_id}\n[DONE] {wire_id}\n"
+    check_done(rig, worker, wire_id, face)
 
 
-def test_a_description_that_names_its_own_end_is_not_the_end(rig: Rig, worker: str) -> None:
-    text = "Wait a little {fake:delay=2}\nAt the end write\n[DONE] task-own\nand no more."
-    send(rig, worker, "task-own", text)
+@face
+def test_a_description_that_names_its_own_end_is_not_the_end(
+    rig: Rig, worker: str, face: str
+) -> None:
+    task = f"task-own-{face}"
+    text = f"Wait a little {{fake:delay=2}}\nAt the end write\n[DONE] {task}\nand no more."
+    rig.submit(face, worker, task, text)
 
-    rig.wait_screen(worker, r"^● \[ACK\] task-own")
-    early = rig.comm("poll", worker, "0", "task-own", "--until", "DONE")
-    assert (early.returncode, early.stdout) == (1, "[ACK] task-own\n")
-    assert ends(rig, worker, "task-own") == "[ACK] task-own\n[DONE] task-own\n"
-    assert rig.received("task-own") == ["[TASK] task-own\n" + text.replace("[DONE]", "\\[DONE]")]
-
-
-@pytest.mark.parametrize("style", ["bold", "code", "heading", "list", "quote", "fence"])
-def test_markdown_around_the_marker(rig: Rig, worker: str, style: str) -> None:
-    send(rig, worker, f"task-{style}", f"{{fake:as={style}}}")
-
-    assert ends(rig, worker, f"task-{style}").endswith(f"[DONE] task-{style}\n")
+    rig.wait_screen(worker, rf"^● \[ACK\] {task}")
+    assert rig.poll(face, worker, task, 0) == (1, f"[ACK] {task}\n")
+    check_done(rig, worker, task, face)
+    assert rig.received(task) == [f"[TASK] {task}\n" + text.replace("[DONE]", "\\[DONE]")]
 
 
+STYLES = ["bold", "code", "heading", "list", "quote", "fence", "backslash"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_markdown_or_a_backslash_around_the_marker(rig: Rig, worker: str, style: str) -> None:
+    task = f"task-{style}"
+    rig.submit(PYTHON, worker, task, f"{{fake:as={style}}}")
+
+    for name in FACES:
+        check_done(rig, worker, task, name)
+
+
+@face
 @pytest.mark.parametrize("end", ["ERROR", "WAIT", "HELP"])
-def test_other_answers_with_their_text(rig: Rig, worker: str, end: str) -> None:
-    task = f"task-{end}"
-    send(rig, worker, task, f"{{fake:end={end} there is no such file: a/b.txt}}")
+def test_other_answers_with_their_text(rig: Rig, worker: str, end: str, face: str) -> None:
+    task = f"task-{end}-{face}"
+    rig.submit(face, worker, task, f"{{fake:end={end} there is no such file: a/b.txt}}")
 
-    done = rig.comm("poll", worker, "--task-id", task, "--until", end, "--timeout", "20")
     expected = f"[ACK] {task}\n[{end}] {task} there is no such file: a/b.txt\n"
-    assert (done.returncode, done.stdout) == (6 if end == "ERROR" else 0, expected)
+    assert rig.poll(face, worker, task, until=end) == (6 if end == "ERROR" else 0, expected)
 
 
 def test_a_silence_in_the_middle_of_an_answer_is_not_its_end(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-silent", "{fake:silent=6}")
+    rig.submit(PYTHON, worker, "task-silent", "{fake:silent=6}")
 
-    early = rig.comm("poll", worker, "4", "task-silent", "--until", "DONE")
-    assert (early.returncode, early.stdout) == (1, "[ACK] task-silent\n")
-    assert ends(rig, worker, "task-silent").endswith("[DONE] task-silent\n")
+    assert rig.poll(PYTHON, worker, "task-silent", 4) == (1, "[ACK] task-silent\n")
+    check_done(rig, worker, "task-silent")
 
 
 def test_the_classic_renderer_keeps_answers_that_scrolled_away(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-long", "{fake:lines=500}")
+    rig.submit(PYTHON, worker, "task-long", "{fake:lines=500}")
 
-    assert ends(rig, worker, "task-long") == "[ACK] task-long\n[DONE] task-long\n"
+    check_done(rig, worker, "task-long")
     assert len(re.findall(r"^  line \d+ of 500", rig.all_text(worker), re.MULTILINE)) == 500
 
 
 def test_a_tool_call_between_the_answers(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-tool", "{fake:bash=echo made > made.txt}")
+    rig.submit(PYTHON, worker, "task-tool", "{fake:bash=echo made > made.txt}")
 
-    assert ends(rig, worker, "task-tool") == "[ACK] task-tool\n[DONE] task-tool\n"
+    check_done(rig, worker, "task-tool")
     assert (rig.workdir / "made.txt").read_text() == "made\n"
 
 
-def test_an_overloaded_api_then_success(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-529", "{fake:error=529*2}")
+def test_a_marker_in_the_output_of_a_tool_is_no_answer(rig: Rig, worker: str) -> None:
+    text = "{fake:bash=printf '[DONE] %s\\n' task-out}{fake:delay=2}"
+    rig.submit(PYTHON, worker, "task-out", text)
+    rig.wait_screen(worker, r"^ +⎿\s+\[DONE\] task-out")
 
-    assert ends(rig, worker, "task-529") == "[ACK] task-529\n[DONE] task-529\n"
+    assert rig.poll(PYTHON, worker, "task-out", 1) == (1, "[ACK] task-out\n")
+    check_done(rig, worker, "task-out")
 
 
-def test_two_tasks_that_the_agent_took_as_one_turn(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-q1", "{fake:delay=2}")
-    rig.wait_screen(worker, r"^● \[ACK\] task-q1")
-    send(rig, worker, "task-q2", "second")
-    send(rig, worker, "task-q3", "third")
+def test_a_task_for_an_agent_at_work_is_typed_when_it_can_take_it(rig: Rig, worker: str) -> None:
+    rig.submit(PYTHON, worker, "task-q1", "{fake:delay=2}")
+    refused = rig.send(PYTHON, worker, "task-q0", "at once or never", wait_s=0)
+    assert (refused.returncode, refused.stdout) == (5, "")
+    assert "busy" in refused.stderr
+    rig.submit(PYTHON, worker, "task-q2", "second")
+    rig.submit(PYTHON, worker, "task-q3", "third")
 
     for task in ("task-q1", "task-q2", "task-q3"):
-        assert ends(rig, worker, task) == f"[ACK] {task}\n[DONE] {task}\n"
+        check_done(rig, worker, task)
         assert len(rig.received(task)) == 1
-
-
-@pytest.mark.xfail(reason="read by lines: the tool's output counts as the agent's words")
-def test_a_marker_in_the_output_of_a_tool_is_no_answer(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-out", "{fake:bash=printf '[DONE] %s\\n' task-out}{fake:delay=2}")
-    rig.wait_screen(worker, r"^ +(⎿ +\[DONE\] task-out|Ran 1)|^● Bash")
-
-    early = rig.comm("poll", worker, "1", "task-out", "--until", "DONE")
-    assert (early.returncode, early.stdout) == (1, "[ACK] task-out\n")
-
-
-def test_a_backslash_before_the_agents_own_marker(rig: Rig, worker: str) -> None:
-    send(rig, worker, "task-slash", "{fake:as=backslash}")
-
-    assert ends(rig, worker, "task-slash", 5).endswith("[DONE] task-slash\n")
+    assert rig.received("task-q0") == []
