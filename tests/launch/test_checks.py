@@ -24,6 +24,7 @@ TOOLS = {
 
 # Every tool is this one: it fails where it is told to, and answers for the wheel.
 TOOL = """#!/bin/sh
+[ "$1" != -c ] || exit 0
 echo "$TMUX_TMPDIR|$TMUX|$SWARM_SESSION|$HOME" >>"$SEEN"
 name="${0##*/}"
 case "$name $1" in
@@ -32,7 +33,6 @@ case "$name $1" in
   "python -m") name=wheel ;;
   "pytest tests/faults") name=faults ;;
   "pytest tests/agents") name=claude ;;
-  "python -c") exit 0 ;;
   mypy*) name=types ;;
   lint-imports*) name=layers ;;
 esac
