@@ -38,9 +38,12 @@ done
 readonly TEXT_MAX=65536      # bytes of a text
 readonly STEP_MS=30          # between two looks while typing
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
+readonly READY_MS=700        # for the box to come back after a text that has just left
+readonly CLEAR_PRESSES=100   # of C-u for a left-over: an agent may need two for a line
+readonly CLEARED_MS=100      # for the box to be empty after each
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=30000 # nobody types for so long; a holder that wakes up again is refused
-wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
+wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until='' paste=''
 
 # under_lock COMMAND: a tmux command, if the lock is still ours and the pane can take keys.
 under_lock() {
@@ -112,87 +115,163 @@ within() {
   done
 }
 
-# box_is_empty PATTERN: whether the row at the cursor matches the agent's pattern of an empty box.
-box_is_empty() {
-  local outcome
-  look && ask tmux capture-pane -p -t "${pane}" -S "${row}" -E "${row}" || return
-  problem="the agent is not ready, at its cursor stands '${reply:0:60}'"
-  [[ "${reply}" =~ $1 ]]
-  outcome=$?
-  ((outcome < 2)) || die 5 "window ${window}: its @swarm_ready '$1' is no pattern"
-  return "${outcome}"
+# take_manner: how the agent in the pane is typed to, as its launcher wrote it there; without
+# `ready` it is a plain terminal.
+take_manner() {
+  local name show=() patterns=' ready busy dialog refuse ' names='ready column busy dialog refuse pause piece paste'
+  for name in ${names}; do show+=(';' display-message -p -t "${pane}" "#{@swarm_${name}}"); done
+  ask tmux "${show[@]:1}" || return
+  for name in ${names}; do
+    IFS= read -r "${name?}"
+    if [[ "${patterns}" != *" ${name} "* ]]; then
+      [[ "${name}" == paste || "${!name}" =~ ^(0|[1-9][0-9]{0,8})?$ ]] ||
+        die 5 "window ${window}: its @swarm_${name} '${!name}' is no number"
+    elif [[ -n "${!name}" ]]; then
+      [[ '' =~ ${!name} ]]
+      (($? < 2)) || die 5 "window ${window}: its @swarm_${name} '${!name}' is no pattern"
+    fi
+  done < <(printf '%s\n' "${reply}")
 }
 
-# has_arrived: whether the end of the text stands at the cursor, which was elsewhere before. A plain
-# terminal acts on each line, so what it prints may already stand behind our last one.
-has_arrived() {
-  local top
+# see_cursor: the window as it is now, with the row at its cursor and those below it.
+see_cursor() {
+  look && ask tmux capture-pane -p -t "${pane}" -S "${row}" || return
+  at="${reply%%$'\n'*}"
+  below="${reply#"${at}"}"
+}
+
+box_is_empty() { [[ "${at}" =~ ${ready} && (-z "${column}" || "${cursor}" == "${column}"/*) ]]; }
+box_gets_empty() { see_cursor && box_is_empty; }
+
+no_dialog() {
+  problem='a dialog is open and waits for a person'
+  [[ -z "${dialog}" || ! "${at}" =~ ${dialog} ]]
+}
+
+# is_ready: whether the agent takes a text now; else `problem`.
+is_ready() {
+  local line
+  [[ -n "${ready}" ]] || return 0
+  see_cursor && no_dialog || return
+  problem='the agent is busy'
+  [[ -z "${busy}" ]] || while IFS= read -r line; do
+    [[ ! "${line}" =~ ${busy} ]] || return
+  done < <(printf '%s\n' "${below#?}")
+  problem="the agent is not ready for a text (at its cursor stands '${at}')"
+  box_is_empty
+}
+
+# clear_left_over: what a sender that went away left in the box; C-u clears a line at the most.
+clear_left_over() {
+  local presses
+  for ((presses = 0; presses < CLEAR_PRESSES; presses++)); do
+    see_cursor && no_dialog && press 15 || return
+    [[ -n "${ready}" ]] || break
+    ! within "${CLEARED_MS}" box_gets_empty || break
+  done
+  under_lock "set -pu -t ${pane} @swarm_typing"
+}
+
+# stands: whether the end of what was typed stands at the cursor. A plain terminal acts on each
+# line, so what it prints may already stand behind our last one, or in the middle of its echo.
+stands() {
+  local top last="${cursor}" char other
   look || die 4 "window ${window}: ${problem}"
-  [[ "${cursor}" != "${before}" ]] || return
   top=$((row > 20 ? row - 20 : 0)) # more rows than 8 characters take
-  [[ -z "${by_line}" ]] || top=$((before_row + ${before##*/} - history))
-  ask tmux capture-pane -p -J -t "${pane}" -S "${top}" -E "${row}" || return
+  if [[ -n "${by_line}" ]]; then
+    top=$((before_row + before_history - history))
+    ((top <= before_row)) || top=0
+  fi
+  ask tmux capture-pane -p -t "${pane}" -S "${top}" -E "${row}" || die 4 "window ${window} went away"
+  at="${reply##*$'\n'}"
   reply="${reply//[^!-~]/}"
-  [[ "${reply}" == *"${tail}" || (-n "${by_line}" && "${reply}" == *"${tail}"*) ]]
+  [[ -z "${ready}" ]] || ! box_is_empty || return
+  [[ "${reply}" != *"${tail}" ]] || return 0
+  [[ -n "${by_line}" ]] || return
+  [[ "${reply}" != *"${tail}"* ]] || return 0
+  [[ "${cursor}" == "${last}" ]] || return
+  for ((char = 0; char < ${#tail}; char++)); do
+    other="${reply%%"${tail:char:1}"*}"
+    [[ "${other}" != "${reply}" ]] || return
+    reply="${reply:${#other}+1}"
+  done
 }
 
-has_moved() {
-  look || die 4 "window ${window}: ${problem}"
-  [[ "${cursor}" != "$1" ]]
+has_arrived() { stands && [[ "${cursor}" != "${before}" ]]; }
+see_arrive() {
+  within "${SEEN_MS}" has_arrived ||
+    die 4 "window ${window}: the text was not seen to arrive, so Enter was not pressed"
+  before="${cursor}"
+}
+
+# has_left CURSOR: an agent takes an Enter that it swallows for a newline, and its cursor moves too.
+has_left() {
+  if [[ -n "${ready}" ]]; then
+    ! stands
+  else
+    look || die 4 "window ${window}: ${problem}"
+    [[ "${cursor}" != "$1" ]]
+  fi
 }
 
 # make_ready: brings the pane to take a text; status 1 and `problem` where it cannot yet.
 make_ready() {
-  look || return
+  look && take_manner || return
   [[ "${in_mode}" == 0 ]] || ask tmux copy-mode -q -t "${pane}"
-  if [[ -n "${left_over}" ]]; then
-    press 15 && under_lock "set -pu -t ${pane} @swarm_typing" || return
-  fi
-  ask tmux display-message -p -t "${pane}" 'x#{@swarm_pause} #{@swarm_ready}' || return
-  pause="${reply%% *}"
-  pause="${pause#x}"
-  [[ -z "${reply#* }" ]] || within 700 box_is_empty "${reply#* }"
+  [[ -z "${left_over}" ]] || clear_left_over || return
+  within "${READY_MS}" is_ready
+}
+
+# refuse_command: a text that the agent would take for a command of its own.
+refuse_command() {
+  local flat
+  # shellcheck disable=SC2086  # each blank and newline becomes one blank
+  set -- ${text}
+  flat="$*"
+  [[ "${text}" != [$' \t\n']* ]] || flat=" ${flat}"
+  [[ "${text}" != *[$' \t\n'] ]] || flat+=' '
+  [[ -z "${refuse}" || ! "${flat}" =~ ${refuse} ]] ||
+    die 5 "window ${window}: the agent would take this text for a command of its own; put a word before it"
 }
 
 # type_text HEAD: types it; status 1 and `problem` when nothing was typed.
 type_text() {
-  local longest piece limit=4095 open=''
+  local longest end bytes limit=4095 open=''
+  [[ -n "$1" ]] || refuse_command
   [[ "${OSTYPE}" != darwin* ]] || limit=1023
   [[ -z "$1" || "${text}" != *'['* ]] || open="$(run tmux capture-pane -p -J -S - -t "${pane}" |
     reader open -v width="${width}")" || return
   look || return
-  before="${cursor}" before_row="${row}" by_line=''
-  [[ -n "${agent}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
+  before="${cursor}" before_row="${row}" before_history="${history}" by_line=''
+  [[ -n "${ready}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
   {
     IFS= read -r longest
-    IFS= read -r tail
     ((longest <= limit)) || [[ "$(stty -a <"${tty}" 2>/dev/null)" != *[!-a-z]icanon* ]] ||
       die 5 "window ${window} reads line by line and keeps ${limit} bytes; a line here has ${longest}"
-    while IFS= read -r piece; do
-      unconfirmed="typed ${window} ${what}"
-      under_lock "set -p -t ${pane} @swarm_typing ${what} ; send-keys -t ${pane} -H ${piece}" || {
+    while IFS=' ' read -r end bytes; do
+      tail="${end#=}" unconfirmed="typed ${window} ${what}"
+      under_lock "set -p -t ${pane} @swarm_typing ${what} ; send-keys -t ${pane} -H ${bytes}" || {
         [[ -n "${longest}" ]] && unconfirmed='' && return 1
         die 4 "window ${window}: only a part was typed, ${problem}"
       }
       longest=''
+      [[ -z "${piece}" ]] || see_arrive
     done
+    [[ -n "${piece}" ]] || see_arrive
   } < <(exec 2>/dev/null && printf '%s\n' "${text}" |
-    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }")
+    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }" -v piece="${piece}" -v paste="${paste:-off}")
 }
 
-# press_enter: once the text is seen, and once more only while it still stands there: the second
-# Enter must not answer a dialog that the first one opened.
+# press_enter: while the text is seen to stand there, once more where it did not leave: no Enter may
+# answer a dialog that has opened.
 press_enter() {
-  local patience at
-  within "${SEEN_MS}" has_arrived ||
-    die 4 "window ${window}: the text was not seen to arrive, so Enter was not pressed"
-  [[ -z "${pause}" ]] || nap "${pause}"
+  local patience typed
+  [[ "${pause:-0}" == 0 ]] || nap "${pause}"
   for patience in ${LEFT_MS}; do
-    look || die 4 "window ${window}: ${problem}"
-    at="${cursor}"
+    stands || die 4 "window ${window}: the text no longer stood at the cursor at Enter"
+    typed="${cursor}"
     press 0d || die 4 "window ${window}: Enter was not pressed, ${problem}"
-    within "${patience}" has_moved "${at}" && return
-    has_arrived || break
+    within "${patience}" has_left "${typed}" && return
   done
   die 4 "window ${window}: Enter was pressed and the text was not seen to leave; look at it"
 }
@@ -309,8 +388,8 @@ main() {
   on_signals 130
   while (($#)); do
     # What stands in the place of a text is text, whatever it begins with, but for our own options.
-    if [[ "$1" == -?* ]] && { ((${#words[@]} < texts)) ||
-      [[ "$1" =~ ^(-h|--|--(tag|wait|session|socket|help)(=.*)?)$ ]]; }; then
+    if [[ "$1" == -?* ]] && { ((${#words[@]} < texts)) || [[ "$1" == -- && $# -gt 1 ]] ||
+      [[ "$1" =~ ^(-h|--(tag|wait|session|socket|help)(=.*)?)$ ]]; }; then
       [[ "$1" != -- ]] || { words+=("${@:2}") && break; }
       [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
       option "$@" && shift "${used}"

@@ -273,16 +273,22 @@ function escape(s,  out, m, before, after) {
   }
   return out s
 }
-function type_bytes(s,  i, c) { # pieces of hex, cut between characters
+function type_bytes(s,  i, c) { # pieces of hex, cut between characters, and the end of each
   for (i = 1; i <= length(s); i++) {
     c = substr(s, i, 1)
-    if (size >= 1590 && c !~ /[\200-\277]/) { pieces++; size = 0 }
+    if (size >= piece - 3 && c !~ /[\200-\277]/) { E[pieces++] = i > 1 ? substr(s, 1, i - 1) : end; size = 0 }
     P[pieces] = P[pieces] " " hex[c]; size++
   }
+  E[pieces] = end = s
+}
+function tail(s) {
+  s = substr(s, length(s) > 24 ? length(s) - 23 : 1); gsub(/[^!-~]/, "", s)
+  return substr(s, length(s) > 8 ? length(s) - 7 : 1)
 }
 BEGIN {
-  pieces = 0; for (i = 1; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%02x", i)
-  if (head != "") { longest = length(head); type_bytes(head "\n") }
+  pieces = 0; if (!piece) piece = 1600
+  for (i = 1; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%02x", i)
+  if (head != "") { longest = length(head); type_bytes(head) }
   for (i = split(ids, list, " "); i; i--) { guarded[list[i]]; guarded[plain(list[i])] }
 }
 known && !answering {
@@ -302,8 +308,8 @@ job == "check" {
   offset += length($0) + 1
 }
 job == "type" {
-  end = head == "" ? $0 : escape($0); if (length(end) > longest) longest = length(end)
-  type_bytes((NR > 1 ? "\n" : "") end)
+  line = head == "" ? $0 : escape($0); if (length(line) > longest) longest = length(line)
+  type_bytes((head != "" || NR > 1 ? "\n" : "") line)
 }
 job == "last" { N[NR] = clean($0); if (N[NR] != "") lines = NR }
 (job == "read" || job == "open") {
@@ -331,9 +337,11 @@ END {
     for (w in open) print w
   }
   if (job == "type") {
-    end = substr(end, length(end) > 24 ? length(end) - 23 : 1); gsub(/[^!-~]/, "", end)
-    print longest; print substr(end, length(end) > 8 ? length(end) - 7 : 1)
-    for (i = 0; i <= pieces; i++) print substr(P[i], 2)
+    print longest
+    for (i = 0; i <= pieces; i++) {
+      if (paste == "on") gsub(/( (09|[2-9a-f][0-9a-f]))+/, " 1b 5b 32 30 30 7e& 1b 5b 32 30 31 7e", P[i])
+      print "=" tail(E[i]) P[i]
+    }
   }
   if (job == "last") for (i = lines > count ? lines - count + 1 : 1; i <= lines; i++) print N[i]
 }

@@ -21,8 +21,8 @@ typed() {
   local piece byte id open
   id="$(value "$1" id)" open="$(value "$1" open)"
   { cat "$1/description.txt" && echo; } | reader type -v head="[TASK] ${id}" -v ids="${id} ${open//,/ }" | {
-    read -r _ && read -r _
-    while read -r piece; do
+    read -r _
+    while read -r _ piece; do
       for byte in ${piece}; do printf '%b' "\\0$(printf '%03o' "0x${byte}")"; done
     done
   }

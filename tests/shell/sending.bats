@@ -119,7 +119,7 @@ teardown() { finish; }
   sleep 1
   [[ -z "$(got)" ]]
   run --separate-stderr claude_comm.sh send --wait 0.5 worker-0 t2 hello
-  one_line_error 5 "not ready, at its cursor stands '> 1. Yes"
+  one_line_error 5 "not ready for a text (at its cursor stands '> 1. Yes'"
   [[ -z "$(got)" ]]
 }
 
