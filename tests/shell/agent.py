@@ -2,7 +2,8 @@
 
 A box ``fake> `` with the draft in one row. LF stays in a text, CR submits it, C-u empties the box.
 What is submitted is added to FILE, with a line "." after it. Modes: eats-enter (the first one),
-keeps-enter (every one), mute (shows nothing), dialog (Enter opens one, and a second would agree).
+keeps-enter (every one), mute (shows nothing), mixed (a plain terminal that prints between the keys
+it echoes), dialog (Enter opens one, and a second would agree).
 """
 
 import os
@@ -16,11 +17,13 @@ def main(file: Path, mode: str) -> None:
     """Read keys for ever."""
     saved = termios.tcgetattr(0)
     tty.setraw(0)
+    os.write(1, b"fake> ")
     draft, eaten = b"", False
     try:
         while True:
             shown = b"" if mode == "mute" else draft.translate(bytes.maketrans(b"\n\t", b"  "))
-            os.write(1, b"\r\x1b[Kfake> " + shown[-60:].decode("utf-8", "ignore").encode())
+            if mode != "mixed":
+                os.write(1, b"\r\x1b[Kfake> " + shown[-60:].decode("utf-8", "ignore").encode())
             for byte in os.read(0, 65536):
                 if byte == 0x0D and mode == "dialog":
                     os.write(1, b"\r\n\x1b[2J\x1b[HDo you agree?\r\n> 1. Yes")
@@ -41,6 +44,8 @@ def main(file: Path, mode: str) -> None:
                     draft = b""
                 else:
                     draft += bytes([byte])
+                    if mode == "mixed":
+                        os.write(1, bytes([byte]) + b"~")
     finally:
         termios.tcsetattr(0, termios.TCSANOW, saved)
 

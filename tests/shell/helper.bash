@@ -71,6 +71,18 @@ with_agent() {
 }
 ready() { [[ "$(screen "$1")" == *'fake>'* ]]; }
 
+# box [MODE]: the command of a window with box.py.
+box() { printf "exec python3 %s/box.py %s %s" "${BATS_TEST_DIRNAME}" "${BATS_TEST_TMPDIR}" "${1-}"; }
+
+# with_box WINDOW: marks it as the launcher does, once it shows its box or dialog.
+with_box() {
+  local option
+  eventually screen_has "$1" '> '
+  for option in agent=fake 'ready=^> *$' column=2 'busy=esc to i' 'dialog=^ +> ' 'refuse=^ *[/!]' piece=60 paste=on; do
+    tm set -p -t "$(pane "$1")" "@swarm_${option%%=*}" "${option#*=}"
+  done
+}
+
 dead() { [[ "$(tm display-message -p -t "$(pane "$1")" '#{pane_dead}')" == 1 ]]; }
 
 # got: the texts that the agent was given, in order; each ends in a line with a single dot.

@@ -1,0 +1,72 @@
+"""A stand-in for an agent with an input box: ``box.py FOLDER [MODE]``.
+
+The box has a rule above and below, then a footer; the draft may have many rows, and the cursor
+stands at its end. LF is a newline in it, CR submits it, C-u clears its last line, and the brackets
+of a paste are taken off. FOLDER/got is what was submitted, each with a line "." after it, and
+FOLDER/keys every byte that was read. Modes, the first two till FOLDER/calm is there: dialog (one is
+open), busy (the footer says so); swallows and swallows-one (Enter is a newline, always or once).
+"""
+
+import os
+import select
+import sys
+import termios
+import tty
+from pathlib import Path
+
+WIDTH, ROWS = 100, 10
+
+
+def main(folder: Path, mode: str) -> None:
+    """Read keys for ever."""
+    saved = termios.tcgetattr(0)
+    tty.setraw(0)
+    draft = b""
+    shown = None
+    try:
+        while True:
+            now = "" if (folder / "calm").exists() else mode
+            if shown != (shown := (draft, now)):
+                os.write(1, screen(draft, now).encode())
+            if not select.select([0], [], [], 0.05)[0]:
+                continue
+            keys = os.read(0, 65536)
+            note(folder / "keys", keys)
+            for at in range(len(keys)):
+                key = keys[at : at + 1]
+                if now == "dialog":
+                    continue
+                if key == b"\x15":
+                    draft = draft[: draft.rfind(b"\n") + 1] if draft[-1:] != b"\n" else draft[:-1]
+                elif key != b"\r":
+                    draft = (draft + key).replace(b"\x1b[200~", b"").replace(b"\x1b[201~", b"")
+                elif now.startswith("swallows"):
+                    draft += b"\n"
+                    mode = "" if now == "swallows-one" else mode
+                else:
+                    note(folder / "got", draft + b"\n.\n")
+                    draft = b""
+    finally:
+        termios.tcsetattr(0, termios.TCSANOW, saved)
+
+
+def note(file: Path, data: bytes) -> None:
+    """Add *data* to *file*."""
+    with file.open("ab") as out:
+        out.write(data)
+
+
+def screen(draft: bytes, mode: str) -> str:
+    """Return what paints the screen, the cursor's place at its end."""
+    if mode == "dialog":
+        return "\x1b[2J\x1b[HDo you agree?\r\n > 1. Yes\r\n   2. No\x1b[2;2H"
+    text = draft.decode("utf-8", "ignore").replace("\t", "    ")
+    rows = [row[-WIDTH:] for row in text.split("\n")][-ROWS:]
+    rule = "-" * WIDTH
+    box = "\r\n".join(("  " if at else "> ") + row for at, row in enumerate(rows))
+    footer = "esc to interrupt" if mode == "busy" else "? for help"
+    column = f"\r\x1b[{2 + len(rows[-1])}C"
+    return f"\x1b[2J\x1b[H{rule}\r\n{box}\r\n{rule}\r\n  {footer}\x1b[2A{column}"
+
+
+main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")

@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154  # texts are data; bats and helper.bash set the variables
+# Typing into an agent that has an input box, by what its launcher wrote on the pane.
+
+load helper
+setup() { room; }
+teardown() { finish; }
+
+untouched() { [[ ! -s keys && ! -e got ]]; }
+
+@test "pieces in paste brackets, each seen before the next, arrive exactly" {
+  server worker-0="$(box)"
+  with_box worker-0
+  awk 'BEGIN { while (n++ < 40) printf "\tline %d é漢👩 \\[ $x\n\n 1\ny\n", n; print "the end" }' >text
+  run --separate-stderr -0 claude_comm.sh send worker-0 t1 - <text
+  [[ "${output}" == 'submitted worker-0 t1' && -z "${stderr}" ]]
+  [[ "$(got)" == $'[TASK] t1\n'"$(cat text)"$'\n.' ]]
+  # No byte of the text stands outside of brackets but the newlines, and one Enter was pressed.
+  [[ "$(tr '\n' '|' <keys | sed $'s/\e\\[200~[^\e]*\e\\[201~//g' | tr -d '|')" == $'\r' ]]
+  # No brackets without the option, and pieces all the same.
+  tm set -pu -t "$(pane worker-0)" @swarm_paste
+  : >keys
+  : >got
+  run -0 claude_comm.sh send worker-0 t2 - <text
+  [[ "$(got)" == $'[TASK] t2\n'"$(cat text)"$'\n.' && "$(cat keys)" != *$'\e'* ]]
+}
+
+@test "a piece that is not seen is the last one" {
+  server worker-0="$(agent mute)"
+  with_agent worker-0
+  tm set -p -t "$(pane worker-0)" @swarm_piece 100
+  run --separate-stderr -4 claude_comm.sh send worker-0 t1 "$(printf '%01000d' 0)"
+  [[ "${output}" == 'typed worker-0 t1' && "${stderr}" == *'not seen to arrive'* ]]
+}
+
+@test "a draft is left alone, one of a blank too" {
+  server worker-0="$(box)"
+  with_box worker-0
+  tm send-keys -t "$(pane worker-0)" -l 'half a thought é'
+  shows worker-0 'half'
+  run --separate-stderr claude_comm.sh send --wait 0 worker-0 t1 hello
+  one_line_error 5 "at its cursor stands '> half a thought é'"
+  tm send-keys -t "$(pane worker-0)" C-u
+  tm send-keys -t "$(pane worker-0)" -l ' '
+  run --separate-stderr claude_comm.sh send --wait 0.2 worker-0 t1 hello
+  one_line_error 5 'nothing was typed'
+  tm send-keys -t "$(pane worker-0)" C-u
+  run -0 claude_comm.sh send --wait 5 worker-0 t1 hello
+  [[ "$(got)" == $'[TASK] t1\nhello\n.' ]]
+}
+
+@test "a dialog is refused with its reason and gets no key, not even for a left-over" {
+  server worker-0="$(box dialog)"
+  with_box worker-0
+  run --separate-stderr claude_comm.sh send --wait 0.1 worker-0 t1 $'1\n1'
+  one_line_error 5 'a dialog is open'
+  tm set -p -t "$(pane worker-0)" @swarm_typing t0
+  run --separate-stderr claude_comm.sh send --wait 0 worker-0 t1 1
+  one_line_error 5 'a dialog is open'
+  untouched
+  # A send that waits arrives once, when a person has closed it.
+  claude_comm.sh send --wait 20 worker-0 t2 hello >out 3>&- &
+  sleep 0.5
+  untouched
+  : >calm
+  wait "$!"
+  [[ "$(cat out)" == 'submitted worker-0 t2' && "$(got)" == $'[TASK] t2\nhello\n.' ]]
+}
+
+@test "a busy agent is waited for" {
+  server worker-0="$(box busy)"
+  with_box worker-0
+  run --separate-stderr claude_comm.sh send --wait 0.1 worker-0 t1 hello
+  one_line_error 5 'the agent is busy'
+  claude_comm.sh send --wait 20 worker-0 t2 hello >out 3>&- &
+  sleep 0.5
+  untouched
+  : >calm
+  wait "$!"
+  [[ "$(cat out)" == 'submitted worker-0 t2' && "$(got)" == $'[TASK] t2\nhello\n.' ]]
+}
+
+@test "an Enter that is taken for a newline is not a submission" {
+  server worker-0="$(box swallows)" worker-1="$(box swallows-one)"
+  with_box worker-0
+  with_box worker-1
+  run --separate-stderr -4 claude_comm.sh send worker-0 t1 hello
+  [[ "${output}" == 'typed worker-0 t1' && "${stderr}" == *'not seen to leave'* ]]
+  [[ "$(tr -cd '\r' <keys)" == $'\r\r' && ! -e got ]]
+  run -0 claude_comm.sh send worker-1 t1 hello
+  [[ "$(got)" == $'[TASK] t1\nhello\n\n.' ]]
+}
+
+@test "a left-over of many lines is cleared to its first" {
+  server worker-0="$(box)"
+  with_box worker-0
+  local id
+  id="$(pane worker-0)"
+  tm set -p -t "${id}" @swarm_typing t0
+  tm send-keys -t "${id}" -H 6f 6e 65 0a 74 77 6f 0a 0a 74 68 72 65 65
+  shows worker-0 three
+  run -0 claude_comm.sh send worker-0 t1 hello
+  [[ "$(got)" == $'[TASK] t1\nhello\n.' && "$(tr -cd '\025' <keys | wc -c)" -eq 6 ]]
+  [[ -z "$(tm show -pqv -t "${id}" @swarm_typing)" ]]
+}
+
+@test "a text that the agent would take for a command is refused, a task never is" {
+  server worker-0="$(box)"
+  with_box worker-0
+  local text
+  for text in /status $'\n\t /status now' '!ls'; do
+    run --separate-stderr claude_comm.sh send-raw worker-0 "${text}"
+    one_line_error 5 'a command of its own'
+  done
+  untouched
+  run -0 claude_comm.sh send-raw worker-0 'see /status'
+  run -0 claude_comm.sh send worker-0 t1 /status
+  [[ "$(got)" == $'see /status\n.\n[TASK] t1\n/status\n.' ]]
+}
+
+@test "what the launcher wrote may hold anything; what cannot be used is named" {
+  server worker-0="$(box)"
+  with_box worker-0
+  local id
+  id="$(pane worker-0)"
+  tm set -p -t "${id}" @swarm_dialog '%H #(touch X) #[fg=red] ; "$x" `x` \\ é'"'"'~'
+  run -0 claude_comm.sh send worker-0 t1 hello
+  [[ "$(got)" == $'[TASK] t1\nhello\n.' && ! -e X ]]
+  tm set -p -t "${id}" @swarm_busy 'a('
+  run --separate-stderr claude_comm.sh send worker-0 t1 hello
+  one_line_error 5 "@swarm_busy 'a(' is no pattern"
+  tm set -pu -t "${id}" @swarm_busy
+  tm set -p -t "${id}" @swarm_pause '1 + a[0]'
+  run --separate-stderr claude_comm.sh send worker-0 t1 hello
+  one_line_error 5 "@swarm_pause '1 + a[0]' is no number"
+}
+
+@test "a plain terminal that prints in the middle of the echo" {
+  server worker-0="$(agent mixed)"
+  shows worker-0 'fake>'
+  run -0 claude_comm.sh send worker-0 t1 $'one\nthe last line'
+  [[ "${output}" == 'submitted worker-0 t1' && "$(got)" == $'[TASK] t1\none\nthe last line\n.' ]]
+}
