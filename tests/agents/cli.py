@@ -1,4 +1,4 @@
-"""The real ``claude`` program for the tests: a pinned version, a home and an environment.
+"""The real ``claude`` for the tests: a pinned version, a home and an environment.
 
 Nothing here is needed by swarmcomm itself.
 """
@@ -16,20 +16,21 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 PACKAGE = "@anthropic-ai/claude-code"
 VERSION = "2.1.328"
 API_KEY = "sk-ant-of-the-tests-0123456789abcdefghij"
 FETCH_DEADLINE_S = 600  # about 170 MB
-_CPU = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+CPU = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def platform_package() -> str:
-    """Return the npm package that holds the program for this machine."""
+    """Return the npm package that holds the program for this machine, with its version."""
     system = {"linux": "linux", "darwin": "darwin"}[sys.platform]
     musl = "-musl" if system == "linux" and not platform.libc_ver()[0] else ""
-    return f"{PACKAGE}-{system}-{_CPU[platform.machine().lower()]}{musl}"
+    return f"{PACKAGE}-{system}-{CPU[platform.machine().lower()]}{musl}@{VERSION}"
 
 
 def cache() -> Path:
@@ -42,36 +43,44 @@ def cache() -> Path:
 
 
 def fetch() -> Path:
-    """Return the folder that holds ``claude``, fetched on the first call; for a PATH.
+    """Return the folder that holds ``claude``, fetched on the first call; for a PATH."""
+    return fetch_program(platform_package(), "claude", "claude", VERSION)
+
+
+def fetch_program(package: str, name: str, place: str, version: str) -> Path:
+    """Return the folder that holds the program *name* of an npm package, fetched once.
 
     Raises:
         subprocess.CalledProcessError: npm could not get it.
         ValueError: what came is not what the registry says it is.
     """
-    folder = cache() / f"claude-{VERSION}"
-    if not (folder / "claude").exists():
+    folder = cache() / f"{name}-{version}"
+    if not (folder / name).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as work:
-            unpacked = _fetch_into(Path(work))
+            unpacked = Path(work) / "program"
+            unpacked.mkdir()
+            _unpack(Path(work), package, place, unpacked / name)
+            _runs(unpacked / name, version)
             try:
                 unpacked.rename(folder)
             except OSError:  # another run was faster
-                if not (folder / "claude").exists():
+                if not (folder / name).exists():
                     raise
     return folder
 
 
-def _fetch_into(work: Path) -> Path:
-    name = f"{platform_package()}@{VERSION}"
-    expected = _npm(work, "view", name, "dist.integrity").strip()
-    _npm(work, "pack", "--silent", name)
+def _unpack(work: Path, package: str, place: str, program: Path) -> None:
+    expected = _npm(work, "view", package, "dist.integrity").strip()
+    _npm(work, "pack", "--silent", package)
     archive = next(work.glob("*.tgz"))
     _verify(archive, expected)
     with tarfile.open(archive) as tar:
-        tar.extractall(work, filter="data")
-    (work / "package" / "claude").chmod(0o755)
-    _runs(work / "package" / "claude")
-    return work / "package"
+        members = [item for item in tar if fnmatch(item.name, f"package/{place}")]
+        tar.extractall(work, members, filter="data")
+    (found,) = (work / "package").glob(place)
+    found.rename(program)
+    program.chmod(0o755)
 
 
 def _npm(work: Path, *words: str) -> str:
@@ -94,19 +103,19 @@ def _verify(archive: Path, integrity: str) -> None:
         raise ValueError(f"{archive.name} has {kind} {found}, the registry says {expected}")
 
 
-def _runs(program: Path) -> None:
+def _runs(program: Path, version: str) -> None:
     home = program.parent.parent / "home"
     home.mkdir()
     done = subprocess.run(
         [program, "--version"],
-        env=environment(home, 9, program.parent),
+        env=alone(home, program.parent),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    if VERSION not in done.stdout:
-        raise ValueError(f"claude --version says {done.stdout!r}, expected {VERSION}")
+    if version not in done.stdout:
+        raise ValueError(f"{program.name} --version says {done.stdout!r}, expected {version}")
 
 
 def fullscreen(programs: Path, folder: Path) -> Path:
@@ -132,26 +141,33 @@ def make_home(home: Path, trusted: Path) -> None:
     (home / ".claude.json").write_text(json.dumps(state))
 
 
-def environment(home: Path, port: int, program_folder: Path) -> dict[str, str]:
-    """Return the whole environment of the program: nothing of the person who runs the tests.
+def alone(home: Path, programs: Path) -> dict[str, str]:
+    """Return an environment with nothing in it of the person who runs the tests.
 
     Other hosts cannot be reached: their proxy is a port where nobody listens.
     """
     kept = ("TMUX_TMPDIR", "SWARM_TEST_CACHE")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        "PATH": f"{program_folder}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
         "SHELL": shutil.which("bash") or "/bin/sh",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def environment(home: Path, port: int, programs: Path) -> dict[str, str]:
+    """Return the whole environment of ``claude``."""
+    return {
+        **alone(home, programs),
         "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}",
         "ANTHROPIC_API_KEY": API_KEY,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_ERROR_REPORTING": "1",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "127.0.0.1,localhost",
     }

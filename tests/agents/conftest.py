@@ -20,7 +20,7 @@ def rig(
         patch.setenv("TMUX_TMPDIR", sockets)
         patch.delenv("TMUX", raising=False)
         with start_rig(tmp_path_factory.mktemp("rig")) as rig:
-            rig.launch(windows=getattr(request.module, "SWARM", WINDOWS))
+            rig.launch("--agent", "claude", windows=getattr(request.module, "SWARM", WINDOWS))
             yield rig
 
 

@@ -26,6 +26,7 @@ FACES = {
 face = pytest.mark.parametrize("face", sorted(FACES))  # what bash and Python do alike
 # The input box, empty: between rules, with a no-break space that stands nowhere else.
 READY = re.compile(r"^─{20,}\n❯\u00a0?\n─{20,}$", re.MULTILINE)
+DIALOG = r"^ Do you want to proceed\?"
 BUSY = re.compile(r"esc to i")
 
 
@@ -60,16 +61,11 @@ class Rig:
             check=False,
         )
 
-    def launch(self, *options: str, windows: str) -> None:
-        """Start a swarm of claude; returns when every window has its empty box."""
-        done = self.run(
-            "run_claude_swarm.sh",
-            *("--no-attach", "--agent", "claude", "--workdir", str(self.workdir), *options),
-            SWARM_WINDOWS=windows,
-        )
+    def launch(self, *agent: str, windows: str) -> None:
+        """Start a swarm of an agent; returns when every window has its empty box."""
+        options = ("--no-attach", "--workdir", str(self.workdir), *agent)
+        done = self.run("run_claude_swarm.sh", *options, SWARM_WINDOWS=windows)
         assert done.returncode == 0, done.stderr
-        for window in windows.split():
-            self.wait_ready(window)
 
     def face(
         self, face: str, *args: str, stdin: str | None = None, timeout: float = 90
@@ -157,6 +153,36 @@ class Rig:
         except pytest.fail.Exception:
             pytest.fail(f"{pattern} not seen in {window}; its screen:\n{text}")
         return text
+
+    def make_manual(self, window: str) -> None:
+        """Have claude ask about every tool call."""
+
+        def is_manual() -> bool:
+            before = self.visible(window)
+            if "manual mode on" in before:
+                return True
+            self.press(window, "BTab")
+            wait_for(lambda: self.visible(window) != before, "another mode")
+            return False
+
+        wait_for(is_manual, "manual mode")
+
+    def open_dialog(self, window: str, task: str) -> None:
+        """Have claude ask whether it may make the folder ``approved``; it has to be manual."""
+        self.submit("python", window, task, "{fake:bash=mkdir approved}")
+        self.wait_screen(window, DIALOG)
+
+    def close_dialog(self, window: str) -> None:
+        """Say no, as a person does who does not want it."""
+        self.wait_screen(window, DIALOG)
+        self.press(window, "Escape")
+        self.wait_screen(window, r"Interrupted|rejected")
+
+    def has_dialog(self, window: str) -> bool:
+        return bool(re.search(DIALOG, self.visible(window), re.MULTILINE))
+
+    def approved(self) -> bool:
+        return (self.workdir / "approved").exists()
 
     def requests(self) -> list[dict[str, Any]]:
         """Return what the stand-in was asked so far."""

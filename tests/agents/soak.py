@@ -1,20 +1,26 @@
-"""Many tasks through real agents, and what became of each; ``python -m tests.agents.soak``.
-
-Prints a table. ``scripts/soak.sh`` runs it with its full figures.
-"""
+"""Many tasks through real agents, and what became of each; scripts/soak.sh runs all of it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from itertools import cycle
+from pathlib import Path
 
-from tests.agents.rig import Rig
+from tests.agents.rig import FACES, Rig, start_rig
+from tests.agents.second.codex import start_codex
+from tests.conftest import wait_for
 
 WINDOWS = ("worker-0", "worker-1", "worker-2")
 SMALLEST_BYTES, LARGEST_BYTES = 100, 20_000
@@ -37,6 +43,12 @@ class Figures:
     lost: int = 0  # submitted, and not done
     seconds: float = 0.0
 
+    def faults(self) -> list[str]:
+        """Return the names of the figures that are not as they have to be."""
+        every = ("submitted", "received", "acknowledged", "done")
+        wrong = [name for name in every if getattr(self, name) != self.tasks]
+        return wrong + [name for name in ("early", "doubled", "lost") if getattr(self, name)]
+
 
 def description(task: str, size: int) -> str:
     """Return *size* bytes of many lines that name the task's own end."""
@@ -54,7 +66,7 @@ def typed(task: str, text: str) -> str:
 def size_of(number: int, count: int) -> int:
     """Return the bytes of a task: as many small ones as large ones, in no order."""
     place = (number * 37 % count) / max(count - 1, 1)
-    return round(SMALLEST_BYTES * (LARGEST_BYTES / SMALLEST_BYTES) ** place)
+    return int(SMALLEST_BYTES * (LARGEST_BYTES / SMALLEST_BYTES) ** place)
 
 
 class Watcher:
@@ -147,19 +159,148 @@ def count_up(figures: Figures, rig: Rig, watcher: Watcher, texts: dict[str, str]
         figures.lost += not done
 
 
-def check(figures: Figures) -> None:
-    """Fail where one task did not do what all have to."""
-    number = figures.tasks
-    for name in ("submitted", "received", "acknowledged", "done"):
-        assert getattr(figures, name) == number, figures
-    assert (figures.early, figures.doubled, figures.lost) == (0, 0, 0), figures
+def sender_rounds(rig: Rig, window: str, rounds: int) -> int:
+    """Let bash and Python send at once; return in how many rounds both arrived apart and whole."""
+    good = 0
+    for turn in range(rounds):
+        tasks = {name: f"at-once-{name}-{turn}" for name in FACES}
+        texts = {task: description(task, 150 + 97 * turn) for task in tasks.values()}
+        with ThreadPoolExecutor() as pool:
+            senders = [
+                pool.submit(rig.send, name, window, task, texts[task])
+                for name, task in tasks.items()
+            ]
+            sent = [sender.result().returncode == 0 for sender in senders]
+        if all(sent):
+            wait_for(partial(all_received, rig, list(texts)), "both tasks")
+        good += all(
+            rig.received(task) == [f"[TASK] {task}\n{typed(task, text)}"]
+            for task, text in texts.items()
+        )
+    return good
 
 
-def table(rows: dict[str, Figures]) -> str:
-    """Return the figures as a table with one column for each of *rows*."""
-    lines = [f"{'':14}" + "".join(f"{name:>14}" for name in rows)]
-    for field in fields(Figures):
-        values = [getattr(figures, field.name) for figures in rows.values()]
-        cells = [f"{v:.1f}" if isinstance(v, float) else str(v) for v in values]
-        lines.append(f"{field.name:14}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(lines)
+def all_received(rig: Rig, tasks: list[str]) -> bool:
+    return all(rig.received(task) for task in tasks)
+
+
+@dataclass
+class Dialogs:
+    """What became of sends into an open dialog."""
+
+    rounds: int
+    refused: int = 0  # status 5, not an Enter pressed
+    approved: int = 0
+    arrived: int = 0  # sent with --wait: once, when a person had closed the dialog
+
+    def faults(self) -> list[str]:
+        """Return the names of the figures that are not as they have to be."""
+        wrong = [name for name in ("refused", "arrived") if getattr(self, name) != self.rounds]
+        return wrong + (["approved"] if self.approved else [])
+
+
+def dialog_rounds(rig: Rig, window: str, rounds: int) -> Dialogs:
+    """Send into an open dialog, at once and with --wait, from both faces in turn."""
+    figures = Dialogs(rounds)
+    rig.make_manual(window)
+    for turn, name in zip(range(rounds), cycle(FACES), strict=False):
+        rig.wait_ready(window)
+        rig.open_dialog(window, f"asks-{turn}")
+        enters, late = rig.enters(), f"late-{turn}"
+        refused = rig.send(name, window, f"never-{turn}", "1\n1\ny\nyes", wait_s=0)
+        figures.refused += refused.returncode == 5 and rig.enters() == enters
+        waits = rig.start(name, "send", "--wait", "30", window, late, "1\ntext")
+        figures.approved += not rig.has_dialog(window)
+        rig.close_dialog(window)
+        waits.communicate(timeout=60)
+        if waits.returncode == 0:
+            wait_for(partial(all_received, rig, [late]), "the task that waited")
+        figures.arrived += rig.received(late) == [f"[TASK] {late}\n1\ntext"]
+        figures.approved += rig.approved()
+    return figures
+
+
+def silence(rig: Rig, window: str, silent_s: int) -> bool:
+    """Tell whether an answer that falls silent in its middle is not called done before its end."""
+    rig.submit("python", window, "silent", f"{{fake:silent={silent_s}}}")
+    early = rig.poll("python", window, "silent", silent_s - 3)
+    return early == (1, "[ACK] silent\n") and rig.poll("python", window, "silent")[0] == 0
+
+
+@contextmanager
+def claude(fullscreen: bool = False) -> Iterator[Rig]:
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        start_rig(Path(folder), fullscreen=fullscreen) as rig,
+    ):
+        rig.launch("--agent", "claude", windows=" ".join(WINDOWS))
+        yield rig
+
+
+def run_classic() -> bool:
+    with claude() as rig:
+        return show("claude", soak(rig, 150, tuple(FACES)))
+
+
+def run_fullscreen() -> bool:
+    with claude(fullscreen=True) as rig:
+        return show("claude, full screen", soak(rig, 30, tuple(FACES)))
+
+
+def run_codex() -> bool:
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        start_codex(Path(folder), " ".join(WINDOWS)) as rig,
+    ):
+        return show("codex", soak(rig, 20, tuple(FACES)))
+
+
+def run_dialogs() -> bool:
+    with claude() as rig:
+        found = dialog_rounds(rig, WINDOWS[0], 10)
+    return show("sends into an open dialog", found)
+
+
+def run_senders() -> bool:
+    with claude() as rig:
+        good = sender_rounds(rig, WINDOWS[0], 20)
+    print(f"\ntwo senders at once: {good} of 20 rounds arrived apart and whole", flush=True)
+    return good == 20
+
+
+def run_silence() -> bool:
+    with claude() as rig:
+        good = silence(rig, WINDOWS[0], 40)
+    said = "not called done before its end" if good else "CALLED DONE"
+    print(f"\nan answer that is silent for 40 s in its middle: {said}", flush=True)
+    return good
+
+
+PARTS: dict[str, Callable[[], bool]] = {
+    "classic": run_classic,
+    "fullscreen": run_fullscreen,
+    "dialogs": run_dialogs,
+    "senders": run_senders,
+    "silence": run_silence,
+    "codex": run_codex,
+}
+
+
+def show(name: str, figures: Figures | Dialogs) -> bool:
+    """Print a table of *figures*; return whether all is as it has to be."""
+    print(f"\n{name}")
+    for field in fields(figures):
+        value = getattr(figures, field.name)
+        print(f"  {field.name:14}{value:>8.4g}", flush=True)
+    return not figures.faults()
+
+
+def main(words: list[str]) -> int:
+    """Run the parts named, or all; return 0 where all was as it has to be."""
+    failed = [name for name in words or PARTS if not PARTS[name]()]
+    print(f"\nFAILED: {' '.join(failed)}" if failed else "\nall as it has to be")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

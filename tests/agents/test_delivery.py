@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-
 import pytest
 
-from tests.agents.rig import Rig, face
-from tests.agents.soak import check, description, soak, typed
+from tests.agents.rig import FACES, Rig, face
+from tests.agents.soak import description, sender_rounds, soak, typed
 from tests.conftest import wait_for
-
-
-def all_received(rig: Rig, *tasks: str) -> bool:
-    return all(rig.received(task) for task in tasks)
 
 
 def check_received(rig: Rig, window: str, face: str, task: str, text: str, seen: str) -> None:
@@ -60,24 +53,10 @@ def test_tabs_in_a_text_of_several_pieces(rig: Rig, worker: str, face: str) -> N
 
 
 def test_two_senders_at_once_arrive_apart_and_whole(rig: Rig, worker: str) -> None:
-    two_senders(rig, worker, rounds=3)
-
-
-def two_senders(rig: Rig, window: str, rounds: int) -> None:
-    for turn in range(rounds):
-        tasks = {name: f"task-{name}-{turn}" for name in ("bash", "python")}
-        with ThreadPoolExecutor() as pool:
-            senders = [
-                pool.submit(rig.send, name, window, task, description(task, 150 + 97 * turn))
-                for name, task in tasks.items()
-            ]
-            assert [sender.result().returncode for sender in senders] == [0, 0]
-        wait_for(partial(all_received, rig, *tasks.values()), "both tasks")
-        for task in tasks.values():
-            text = typed(task, description(task, 150 + 97 * turn))
-            assert rig.received(task) == [f"[TASK] {task}\n{text}"]
+    assert sender_rounds(rig, worker, 3) == 3
 
 
 @pytest.mark.timeout(180)
 def test_a_tenth_of_the_soak(rig: Rig) -> None:
-    check(soak(rig, 15, ("python", "bash")))
+    figures = soak(rig, 15, tuple(FACES))
+    assert not figures.faults(), figures

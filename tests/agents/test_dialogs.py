@@ -9,56 +9,33 @@ import threading
 
 import pytest
 
-from tests.agents.rig import FACES, SESSION, Rig, face
+from tests.agents.rig import DIALOG, FACES, SESSION, Rig, face
 from tests.conftest import wait_for
 
 SWARM = "worker-0 worker-1"
-DIALOG = r"^ Do you want to proceed\?"
 
 
 @pytest.fixture
 def manual(rig: Rig, worker: str) -> str:
     """A window where every tool call is asked about."""
-    wait_for(lambda: is_manual(rig, worker), "manual mode")
+    rig.make_manual(worker)
     return worker
-
-
-def is_manual(rig: Rig, window: str) -> bool:
-    """Is every tool call asked about? Switches on to the next mode where it is not."""
-    if "manual mode on" in rig.visible(window):
-        return True
-    before = rig.visible(window)
-    rig.press(window, "BTab")
-    wait_for(lambda: rig.visible(window) != before, "another mode")
-    return False
 
 
 @pytest.fixture
 def dialog(rig: Rig, manual: str, request: pytest.FixtureRequest) -> str:
-    """A window where a tool call waits for a person; it would make the folder ``approved``."""
-    open_dialog(rig, manual, f"task-{abs(hash(request.node.name))}")
+    """A window where a tool call waits for a person."""
+    rig.open_dialog(manual, f"task-{abs(hash(request.node.name))}")
     return manual
-
-
-def open_dialog(rig: Rig, window: str, task: str) -> None:
-    rig.submit("python", window, task, "{fake:bash=mkdir approved}")
-    rig.wait_screen(window, DIALOG)
-
-
-def close_dialog(rig: Rig, window: str) -> None:
-    """Say no, as a person does who does not want it."""
-    rig.wait_screen(window, DIALOG)
-    rig.press(window, "Escape")
-    rig.wait_screen(window, r"Interrupted|rejected")
 
 
 def check_untouched(rig: Rig, window: str, enters: int) -> None:
     """See that the dialog is open as it was, and close it."""
-    still_open = "Do you want to proceed?" in rig.visible(window)
+    still_open = rig.has_dialog(window)
     if still_open:
-        close_dialog(rig, window)
+        rig.close_dialog(window)
     assert still_open
-    assert not (rig.workdir / "approved").exists()
+    assert not rig.approved()
     assert rig.enters() == enters
 
 
@@ -87,7 +64,7 @@ def test_a_send_that_waits_arrives_once_when_the_dialog_is_closed(
     sender = rig.start(face, "send", "--wait", "20", dialog, task, "text")
     with pytest.raises(subprocess.TimeoutExpired):
         sender.wait(1)
-    close_dialog(rig, dialog)
+    rig.close_dialog(dialog)
     out, err = sender.communicate(timeout=30)
 
     assert out == f"submitted {dialog} {task}\n", err
@@ -127,12 +104,12 @@ def test_a_dialog_that_opens_while_a_task_is_typed(rig: Rig, manual: str, face: 
         rig.submit(face, manual, first, f"{{fake:later={delay_s}}}{{fake:bash=mkdir approved}}")
         texts[second] = "1\n" * 400 + "1"
         sent = rig.send(face, manual, second, texts[second], wait_s=0)
-        close_dialog(rig, manual)
+        rig.close_dialog(manual)
         if sent.returncode == 4:
             rig.press(manual, "C-c")
         rig.wait_ready(manual)
         assert sent.returncode in (0, 4, 5), sent.stderr
-        assert not (rig.workdir / "approved").exists()
+        assert not rig.approved()
 
 
 @face
@@ -167,7 +144,7 @@ def test_a_raw_text_is_no_command_of_the_agent(rig: Rig, worker: str, text: str,
     assert (sent.returncode, sent.stdout) == (5, "")
     assert rig.enters() == enters
     assert rig.is_ready(worker)
-    assert not (rig.workdir / "approved").exists()
+    assert not rig.approved()
 
 
 @face

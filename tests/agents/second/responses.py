@@ -25,7 +25,8 @@ class Handler(stand_in.Handler):
             self.send_json(404, {})
             return
         texts = newest_texts(body["input"])
-        found = [task for text in texts for task in stand_in.tasks(text)]
+        wanted = bool(body.get("tools"))  # codex also asks for a title, without tools
+        found = [task for text in texts for task in stand_in.tasks(text)] if wanted else []
         names = [task.wire_id for task in found]
         self.server.note({"path": self.path, "tasks": names, "status": 200, "texts": texts})
         self.send_response(200)
@@ -46,6 +47,8 @@ class Handler(stand_in.Handler):
         self.event({"type": "response.output_item.added", "item": {**item, "content": []}})
         said = ""
         for step in steps:
+            if step.said:
+                self.server.note({"said": step.said})
             if step.kind == "delay":
                 time.sleep(step.value)
                 continue
