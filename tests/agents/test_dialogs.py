@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -75,10 +77,21 @@ def test_a_send_that_waits_arrives_once_when_the_dialog_is_closed(
 def test_a_dialog_is_told_as_waiting_and_nobody_answers_it(rig: Rig, dialog: str) -> None:
     enters = rig.enters()
     told = rig.face("python", "status", dialog)
+    watch = rig.start("python", "watch", "--json", dialog)
+    try:
+        assert watch.stdout
+        events = (json.loads(line) for line in watch.stdout)
+        event = next(event for event in events if event["state"])
+    finally:
+        watch.terminate()
+        watch.communicate()
     check_untouched(rig, dialog, enters)
 
-    assert "waiting" in told.stdout.splitlines()[0]
-    assert "mkdir approved" in told.stdout
+    assert told.stdout.startswith("(waiting)"), told.stdout
+    assert event["state"] == "waiting"
+    for text in (told.stdout, event["text"]):
+        assert "mkdir approved" in text
+        assert "Do you want to proceed?" in text
 
 
 @face
@@ -190,6 +203,25 @@ def test_an_error_of_the_api_then_success(rig: Rig, worker: str, code: str) -> N
     rig.submit("python", worker, task, f"{{fake:error={code}}}")
 
     assert rig.poll("python", worker, task) == (0, f"[ACK] {task}\n[DONE] {task}\n")
+
+
+@face
+def test_the_question_whether_a_folder_is_trusted(rig: Rig, face: str, tmp_path: Path) -> None:
+    """It stands there from the start; an Enter would answer it."""
+    respawn = ("respawn-pane", "-k", "-t", rig.pane("worker-1"), "-c")
+    rig.tmux.run(*respawn, str(tmp_path))
+    screen = rig.wait_screen("worker-1", r"^ +❯ ")
+    enters = rig.enters()
+
+    sent = rig.send(face, "worker-1", f"task-trust-{face}", "1\ny", wait_s=0.5)
+    assert (sent.returncode, sent.stdout, rig.enters()) == (5, "", enters)
+    assert "dialog" in sent.stderr
+    assert rig.visible("worker-1") == screen
+
+    waits = rig.start(face, "send", "--wait", "30", "worker-1", f"task-trusted-{face}", "text")
+    rig.tmux.run(*respawn, str(rig.workdir))
+    out, err = waits.communicate(timeout=60)
+    assert out == f"submitted worker-1 task-trusted-{face}\n", err
 
 
 def test_an_agent_that_is_killed_and_started_again(rig: Rig) -> None:
