@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Usage: run_claude_swarm.sh [--attach | --no-attach] [--workdir | -d DIR] [--session S]
-#                            [--agent NAME | --agent-file FILE | --command CMD] [--demo] [--help]
+#                            [--agent NAME | --agent-file FILE | --command CMD] [--no-hooks]
+#                            [--demo] [--help]
 #
 # Starts a swarm: one tmux session with the windows master, worker-0, worker-1 and worker-2, and an
 # agent in each of them. Attaches when it stands on a terminal, otherwise says how to.
@@ -12,6 +13,7 @@
 #   --agent-file FILE       the profile of an agent of your own; profiles in ~/.config/swarmcomm/agents
 #                           are found by their name
 #   --command CMD           a shell command in each window in place of an agent
+#   --no-hooks              claude's hooks do not write down what it is told and says (SWARM_HOOKS=0)
 #   --demo                  show a swarm at work, on a tmux server of its own, and clean up
 #
 # SWARM_SOCKET names the tmux server (tmux -L), SWARM_TMUX the tmux program, SWARM_WINDOWS the
@@ -29,6 +31,8 @@ command=""     # a command in its place
 agent_file=""  # of a profile that does not ship
 workdir=""     # absolute
 agent_ready="" # as long as there is no profile
+hooks=${SWARM_HOOKS:-1}
+spool=""       # folder that hooks write to, or empty where they do not
 tmux=()        # the program and its options
 half_made=""   # id of the session until all its windows are there
 
@@ -57,6 +61,7 @@ main() {
       --agent) agent=$2 && shift ;;
       --agent-file) agent_file=$2 && shift ;;
       --command) command=$2 && shift ;;
+      --no-hooks) hooks=0 ;;
       --demo) demo=1 ;;
       --help | -h) help && exit 0 ;;
       *) die 2 "unknown option '$1'; --help shows them all" ;;
@@ -153,8 +158,9 @@ already_there() {
 
 # Makes the whole session, or nothing.
 build() {
-  local program="" python="" first="" window
+  local program="" python="" hook_settings="" first="" window
   [[ -z "${agent}" ]] || find_program
+  [[ -z "${agent}" || -z "${agent_hooks}" || "${hooks}" == 0 ]] || find_hooks
   trap undo EXIT
   make_session
   for window in $(windows); do make_window "${window}"; done
@@ -173,6 +179,47 @@ find_program() {
   fi
   for line in "${agent_missing[@]}"; do warn "${line}"; done
   exit 7
+}
+
+# Sets spool to a private folder and hook_settings to what makes the agent write there; leaves them
+# empty where there is no Python 3 or no such folder. Removes files of servers that are gone.
+find_hooks() {
+  local hook_python folder file pid
+  hook_python=$(python3 -I -S -c 'import fcntl, sys; print(sys.executable)' 2>/dev/null) || return 0
+  folder=$(state_folder)/witness
+  [[ "${folder}" == /* && "${folder}" != *[[:cntrl:]]* && ${#folder} -le 1000 ]] || return 0
+  { (umask 077 && mkdir -p "${folder}") && chmod 700 "${folder}"; } 2>/dev/null || return 0
+  while IFS= read -r file; do
+    pid=${file##*/}
+    kill -0 "${pid%%-*}" 2>/dev/null || rm -f "${file}"
+  done < <(find "${folder}" -name '[0-9]*-[0-9]*.jsonl' -mtime +0)
+  spool=${folder}
+  hook_settings=${agent_hooks}
+  fill_in python "${hook_python}"
+  fill_in hook "${root}/swarmcomm/frontends/hook.py"
+  fill_in spool "${spool}"
+}
+
+# Prints the folder for what we keep, or nothing where there is no home.
+state_folder() {
+  local folder=${SWARM_STATE_DIR:-}
+  [[ -n "${folder}" || -z "${XDG_STATE_HOME:-}" ]] || folder=${XDG_STATE_HOME}/swarmcomm
+  [[ -n "${folder}" || -z "${HOME:-}" ]] || folder=${HOME}/.local/state/swarmcomm
+  [[ -z "${folder}" || "${folder}" == /* ]] || folder=${PWD}/${folder}
+  say "${folder%/}"
+}
+
+# Puts $2, as a JSON string, in the place of each {$1} in hook_settings.
+fill_in() {
+  local value=$2 rest=${hook_settings}
+  value=${value//\\/\\\\}
+  value=${value//\"/\\\"}
+  hook_settings=""
+  while [[ "${rest}" == *"{$1}"* ]]; do
+    hook_settings+="${rest%%"{$1}"*}\"${value}\""
+    rest=${rest#*"{$1}"}
+  done
+  hook_settings+=${rest}
 }
 
 # Prints a Python that has swarmcomm: the one of setup.sh, else one that is there already.
@@ -210,14 +257,16 @@ make_session() {
 
 # Makes window $1. Its agent is the pane's own process and starts when all options are set.
 make_window() {
-  local pane option role=worker argv=(env PATH="$(path_with_scripts)" sh -c "${command}") words=() place=(-t "${half_made}:")
+  local pane server option role=worker argv=(env PATH="$(path_with_scripts)" sh -c "${command}") words=() place=(-t "${half_made}:")
   if [[ "$1" == master ]]; then role=master; fi
   if [[ -n "${agent}" ]]; then agent_argv "${role}"; fi
   if [[ -n "${first}" ]]; then place=(-k -t "${first}"); fi
   first=""
   pane=$(cd "${workdir}" &&
-    in_tmux new-window -d -P -F '#{pane_id}' -n "$1" "${place[@]}" sleep 600 2>&1) ||
+    in_tmux new-window -d -P -F '#{pane_id} #{pid}' -n "$1" "${place[@]}" sleep 600 2>&1) ||
     die 3 "tmux could not make window $1: ${pane}"
+  server=${pane#* }
+  pane=${pane%% *}
   set_option -w automatic-rename off
   set_option -w allow-rename off
   set_option -w window-size manual
@@ -225,6 +274,10 @@ make_window() {
   set_option -p @swarm_role "${role}"
   if [[ -n "${agent}" ]]; then
     for option in "${agent_options[@]}"; do set_option -p "${option%%=*}" "${option#*=}"; done
+  fi
+  if [[ -n "${spool}" ]]; then
+    rm -f "${spool}/${server}-${pane#%}.jsonl" # a server before this one may have had the same number
+    set_option -p @swarm_witness "${spool}"
   fi
   words+=(respawn-pane -k -t "${pane}")
   for word in "${argv[@]}"; do
@@ -249,6 +302,7 @@ agent_argv() {
   for ((i = 1; i < ${#agent_command[@]}; i++)); do
     argv+=("${agent_command[i]//"{python}"/${python}}")
   done
+  if [[ -n "${spool}" ]]; then argv+=("${agent_hooks_flag}" "${hook_settings}"); fi
   if [[ -n "${agent_instructions_flag}" ]]; then
     argv+=("${agent_instructions_flag}" "$(<"${root}/swarmcomm/agents/$1.md")")
   fi

@@ -68,6 +68,7 @@ class Settings:
     workdir: Path
     agent: str
     tag: bool
+    hooks: bool
     interval_s: float
 
     def with_session(self, session: str | None, socket: str | None) -> Settings:
@@ -123,8 +124,19 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         workdir=Path(environ.get("SWARM_WORKDIR") or Path.cwd()),
         agent=environ.get("SWARM_AGENT") or "claude",
         tag=environ.get("SWARM_TAG", "") not in ("", "0"),
+        hooks=environ.get("SWARM_HOOKS", "") != "0",
         interval_s=_seconds("SWARM_INTERVAL", environ.get("SWARM_INTERVAL"), LOOK_S),
     )
+
+
+def state_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder for what we keep, as an absolute path; None where there is no home."""
+    given, state, home = map(environ.get, ("SWARM_STATE_DIR", "XDG_STATE_HOME", "HOME"))
+    if given:
+        return Path(given).absolute()
+    if state:
+        return Path(state, "swarmcomm").absolute()
+    return Path(home, ".local/state/swarmcomm").absolute() if home else None
 
 
 def _seconds(name: str, text: str | None, default: float) -> float:

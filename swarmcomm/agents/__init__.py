@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -38,6 +39,25 @@ _COLUMNS_LIMIT = 40
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """How an agent is made to run our hook program: the option *flag* takes the text *settings*.
+
+    In it ``{python}``, ``{hook}`` and ``{spool}`` stand for JSON strings: a Python, the program and
+    the folder that it writes to.
+    """
+
+    flag: str
+    settings: str
+
+    def words(self, python: str, hook: str, spool: str) -> tuple[str, ...]:
+        """Return the option and its value."""
+        filled = self.settings
+        for name, value in (("python", python), ("hook", hook), ("spool", spool)):
+            filled = filled.replace(f"{{{name}}}", json.dumps(value, ensure_ascii=False))
+        return (self.flag, filled)
+
+
+@dataclass(frozen=True)
 class Profile:
     """One kind of agent.
 
@@ -49,7 +69,8 @@ class Profile:
     box is empty, and *column* the cursor's column then. *dialog* is the cursor's row while it waits
     for a person, *busy* a row below the cursor of an agent at work, *error* the last row above the
     box after an error, *refuse* a text that it would take for a command. *screen* says how its
-    blocks look (None: it prints plain lines).
+    blocks look (None: it prints plain lines), *hooks* how it is made to run our hook (None: it
+    cannot).
 
     A text is typed in pieces of *piece_bytes*, each seen before the next (None: as a whole), with
     *paste* its lines in the brackets of a paste. *pause_ms* are the milliseconds before Enter.
@@ -72,6 +93,7 @@ class Profile:
     piece_bytes: int | None
     paste: bool
     screen: Style | None
+    hooks: Hooks | None
 
     @property
     def pane_options(self) -> dict[str, str]:
@@ -97,19 +119,29 @@ class Profile:
         return self.command[0]
 
     def argv(
-        self, role: Role, program: str, python: str, path: str | None = None
+        self,
+        role: Role,
+        program: str,
+        python: str,
+        path: str | None = None,
+        hooks: tuple[str, ...] = (),
     ) -> tuple[str, ...]:
         """Return the whole command of a window, with *path* as its PATH where one is given.
 
         *program* is the file that runs in place of the command's first word, found by who launches,
-        since tmux may look along another PATH; *python* stands in for ``{python}``.
+        since tmux may look along another PATH; *python* stands in for ``{python}``. *hooks* are
+        the words of :meth:`hook_words`.
         """
         unset = [word for name in self.unset for word in ("-u", name)]
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         rest = [python if word == PYTHON else word for word in self.command[1:]]
         told = [self.instructions_flag, instructions(role)] if self.instructions_flag else []
         variables += [f"PATH={path}"] if path else []
-        return ("env", *unset, *variables, program, *rest, *told)
+        return ("env", *unset, *variables, program, *rest, *hooks, *told)
+
+    def hook_words(self, python: str, hook: str, spool: str) -> tuple[str, ...]:
+        """Return the arguments that make the agent run *hook*; none where it cannot."""
+        return self.hooks.words(python, hook, spool) if self.hooks else ()
 
 
 def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -207,6 +239,7 @@ def read(path: Path) -> Profile:
         piece_bytes=keys.piece("piece_bytes"),
         paste=keys.switch("paste"),
         screen=_style(keys.table_of("screen")),
+        hooks=_hooks(keys.table_of("hooks")),
     )
     keys.check_all_used()
     for name in (*profile.unset, *profile.environment):
@@ -227,6 +260,24 @@ def _style(keys: _Keys | None) -> Style | None:
     )
     keys.check_all_used()
     return style
+
+
+def _hooks(keys: _Keys | None) -> Hooks | None:
+    if keys is None:
+        return None
+    flag = keys.line("flag", required=True)
+    run = keys.line("run", required=True)
+    settings = keys.line("settings", required=True)
+    assert flag is not None
+    assert run is not None
+    assert settings is not None
+    keys.check_all_used()
+    hooks = Hooks(flag, settings.replace("{run}", run))
+    try:
+        json.loads(hooks.words("", "", "")[1])
+    except ValueError as error:
+        raise keys.wrong("settings", f"is no JSON with run in its place: {error}") from error
+    return hooks
 
 
 class _Keys:

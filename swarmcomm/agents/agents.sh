@@ -14,6 +14,8 @@ agent_profile() {
       agent_unset=(CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID CLAUDE_ENV_FILE CLAUDE_PROJECT_DIR CLAUDE_AX_SCREEN_READER)
       agent_instructions_flag=--append-system-prompt
       agent_ready='^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$'
+      agent_hooks_flag=--settings
+      agent_hooks='{"hooks": {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": {python}, "args": ["-I", "-S", {hook}, {spool}], "timeout": 5}]}], "Stop": [{"hooks": [{"type": "command", "command": {python}, "args": ["-I", "-S", {hook}, {spool}], "timeout": 5}]}], "StopFailure": [{"hooks": [{"type": "command", "command": {python}, "args": ["-I", "-S", {hook}, {spool}], "timeout": 5}]}], "PermissionRequest": [{"hooks": [{"type": "command", "command": {python}, "args": ["-I", "-S", {hook}, {spool}], "timeout": 5}]}], "SessionEnd": [{"hooks": [{"type": "command", "command": {python}, "args": ["-I", "-S", {hook}, {spool}], "timeout": 5}]}]}}'
       agent_options=(@swarm_agent=claude @swarm_pause=20 '@swarm_ready=^❯  *(Press up to edit queued messages|Resend your message to try again|Try ".*")? *$' @swarm_column=2 '@swarm_busy=esc to i' '@swarm_dialog=^ +❯ ' '@swarm_error=^● API Error|^[^ ]+ .* retrying in [0-9]+s' '@swarm_refuse=^ *[/!]|^ *[?] *$' @swarm_piece=700 @swarm_paste=on)
       ;;
     shell)
@@ -23,6 +25,8 @@ agent_profile() {
       agent_unset=()
       agent_instructions_flag=''
       agent_ready='^swarm> *$'
+      agent_hooks_flag=''
+      agent_hooks=''
       agent_options=(@swarm_agent=shell @swarm_pause=0 '@swarm_ready=^swarm> *$' @swarm_column=7)
       ;;
     *) return 1 ;;

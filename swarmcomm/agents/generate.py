@@ -66,6 +66,8 @@ def _case(profile: agents.Profile) -> str:
         "unset": _array(profile.unset),
         "instructions_flag": quote(profile.instructions_flag or ""),
         "ready": quote(profile.ready or ""),
+        "hooks_flag": quote(profile.hooks.flag if profile.hooks else ""),
+        "hooks": quote(profile.hooks.settings if profile.hooks else ""),
         "options": _array(f"{key}={value}" for key, value in profile.pane_options.items()),
     }
     body = "".join(f"      agent_{key}={value}\n" for key, value in values.items())

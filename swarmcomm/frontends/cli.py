@@ -40,6 +40,8 @@ def cli(session: str | None, socket: str | None) -> None:
 @click.option("--agent", metavar="NAME", help="profile of the agent (default: SWARM_AGENT, claude)")
 @click.option("--agent-file", metavar="FILE", help="profile of an agent of your own")
 @click.option("--command", metavar="CMD", help="shell command to start instead of an agent")
+@click.option("--hooks/--no-hooks", default=None,
+              help="claude's hooks tell what it is told and says (SWARM_HOOKS=0: no)")  # fmt: skip
 @as_json
 def up(
     session: str | None,
@@ -48,6 +50,7 @@ def up(
     agent: str | None,
     agent_file: str | None,
     command: str | None,
+    hooks: bool | None,
     as_json: bool,
 ) -> None:
     """Start the four windows with an agent in each.
@@ -56,7 +59,7 @@ def up(
     """
     from swarmcomm.swarm import Swarm
 
-    swarm = Swarm.launch(agent, workdir, session, socket, command, agent_file)
+    swarm = Swarm.launch(agent, workdir, session, socket, command, agent_file, hooks)
     tmux = "tmux" if swarm.settings.socket is None else f"tmux -L {swarm.settings.socket}"
     attach = f"{tmux} attach -t ={swarm.settings.session}"
     if as_json:

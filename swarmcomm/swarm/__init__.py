@@ -234,13 +234,15 @@ class Swarm:
         socket: str | None = None,
         command: str | None = None,
         agent_file: Path | str | None = None,
+        hooks: bool | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Swarm:
         """Start a session with an agent in each window and return the swarm.
 
         *agent_file* is the profile of an agent that is not found by its name; *command* is started
-        instead of an agent that has a profile. Agents may still be starting:
-        a send waits for them.
+        instead of an agent that has a profile. *hooks* (default: SWARM_HOOKS is not 0) make an
+        agent that can a second witness of its answers. Agents may still be starting: a send waits
+        for them.
 
         Raises:
             RefusedError: the session is already there.
@@ -263,6 +265,7 @@ class Swarm:
             command=command,
             environment=environ,
             windows=found.windows,
+            hooks=found.hooks if hooks is None else hooks,
         )
         return cls(server, found)
 

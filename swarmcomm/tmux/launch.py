@@ -35,8 +35,21 @@ _STAND_IN = ("sleep", "600")
 #: Seconds between two looks at the new windows.
 _LOOK_S = 0.1
 
-#: Our package's folder in a checkout, where the scripts are beside it.
-_SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+_PACKAGE = Path(__file__).parent.parent
+
+#: Beside our package in a checkout.
+_SCRIPTS = _PACKAGE.parent / "scripts"
+
+#: Run by an agent that has hooks; it is a program, not a module of ours.
+_HOOK = _PACKAGE / "frontends" / "hook.py"
+
+#: Bytes of a folder's name above which it does not go into a window's command five times.
+_FOLDER_BYTES = 1000
+
+#: Seconds after which what a tmux server left behind that is gone may be removed.
+_SPOOL_KEPT_S = 86_400
+
+_SPOOL_FILE = re.compile(r"([0-9]+)-[0-9]+\.jsonl")
 
 
 class Agent(Protocol):
@@ -50,7 +63,10 @@ class Agent(Protocol):
     def pane_options(self) -> Mapping[str, str]: ...
     @property
     def ready(self) -> str | None: ...
-    def argv(self, role: Role, program: str, python: str, path: str | None) -> tuple[str, ...]: ...
+    def hook_words(self, python: str, hook: str, spool: str) -> tuple[str, ...]: ...
+    def argv(
+        self, role: Role, program: str, python: str, path: str | None, hooks: tuple[str, ...]
+    ) -> tuple[str, ...]: ...
 
 
 def launch(
@@ -62,13 +78,16 @@ def launch(
     command: str | None,
     environment: Mapping[str, str],
     windows: Sequence[str] | None = None,
+    hooks: bool = True,
 ) -> None:
     """Build *session* with an agent as the own process of each window's pane, in *workdir*.
 
     Either *agent* or *command*, which is a shell command, says what runs. *environment* is the
     caller's: its PATH (where the agent's program is looked for), SWARM_STATE_DIR and SWARM_TMUX are
-    handed on to the windows. *windows* are those of ``session.conf`` where nothing is given. Blocks
-    until every agent shows its input line, or for a moment where none is known.
+    handed on to the windows. *windows* are those of ``session.conf`` where nothing is given. With
+    *hooks* an agent that can is made to write down what it is told and says, in a private folder
+    of the state directory; where there can be none, it starts without. Blocks until every agent
+    shows its input line, or for a moment where none is known.
 
     Raises:
         InvalidInputError: a name or *workdir* cannot be used; nothing was made.
@@ -85,14 +104,15 @@ def launch(
     if _is_there(server, session):
         raise RefusedError(f"session {session} is already there; attach to it or end it first")
     variables = _variables(server, session, workdir, environment)
-    started = _starter(agent, command or "", variables.get("PATH"))
+    spool = _make_spool(environment) if hooks and agent and agent.hook_words("", "", "") else ""
+    started = _starter(agent, command or "", variables.get("PATH"), spool)
     place = _make_session(server, session, workdir, variables, conf)
     session_id = place.partition(":")[0]
     try:
         for name in names:
             role: Role = "master" if name == "master" else "worker"
             target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
-            _make_window(server, name, role, workdir, target, agent, started(role))
+            _make_window(server, name, role, workdir, target, agent, started(role), spool)
     except BaseException:
         server.cmd("kill-session", "-t", session_id)
         raise
@@ -136,7 +156,7 @@ def _is_there(server: Server, session: str) -> bool:
     return True
 
 
-def _starter(agent: Agent | None, command: str, path: str | None) -> Argv:
+def _starter(agent: Agent | None, command: str, path: str | None, spool: str) -> Argv:
     """Return what gives the argument list for a role.
 
     PATH stands in it, since tmux gives a pane the PATH of who asks for it, not the session's.
@@ -148,10 +168,46 @@ def _starter(agent: Agent | None, command: str, path: str | None) -> Argv:
     if not program:
         raise MissingProgramError("\n".join(agent.missing))
 
+    hooks = agent.hook_words(sys.executable, str(_HOOK), spool) if spool else ()
+
     def argv(role: Role) -> tuple[str, ...]:
-        return agent.argv(role, program, sys.executable, path)
+        return agent.argv(role, program, sys.executable, path, hooks)
 
     return argv
+
+
+def _make_spool(environment: Mapping[str, str]) -> str:
+    """Return the folder for what hooks write, made and private; "" where there can be none.
+
+    Files of servers that are gone are removed from it.
+    """
+    state = settings.state_folder(environment)
+    if state is None or not sys.executable:
+        return ""
+    folder = state / "witness"
+    if re.search(r"[\x00-\x1f\x7f]", str(folder)) or len(os.fsencode(folder)) > _FOLDER_BYTES:
+        return ""
+    try:
+        for missing in [each for each in (*reversed(folder.parents), folder) if not each.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        for file in folder.iterdir():
+            found = _SPOOL_FILE.fullmatch(file.name)
+            if found and not _is_running(int(found[1])):
+                age_s = clock.now().timestamp() - file.lstat().st_mtime
+                if age_s > _SPOOL_KEPT_S:
+                    file.unlink(missing_ok=True)
+    except OSError:
+        return ""
+    return str(folder)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _variables(
@@ -209,10 +265,12 @@ def _make_window(
     target: tuple[str, ...],
     agent: Agent | None,
     argv: tuple[str, ...],
+    spool: str,
 ) -> None:
     """Make one window; its agent starts when all options are set."""
-    made = ("new-window", "-d", "-P", "-F", "#{pane_id}", "-n", name)
-    pane = server.ask(*made, "-c", _folder(workdir), *target, *_STAND_IN).strip()
+    made = ("new-window", "-d", "-P", "-F", "#{pane_id} #{pid}", "-n", name)
+    said = server.ask(*made, "-c", _folder(workdir), *target, *_STAND_IN)
+    pane, pid = said.split()
     options = [
         ("-w", "automatic-rename", "off"),
         ("-w", "allow-rename", "off"),
@@ -222,6 +280,10 @@ def _make_window(
     ]
     if agent is not None:
         options += [("-p", name, value) for name, value in agent.pane_options.items()]
+    if spool:
+        # A server before this one may have had the same number.
+        Path(spool, f"{pid}-{pane[1:]}.jsonl").unlink(missing_ok=True)
+        options.append(("-p", "@swarm_witness", spool))
     words: list[str] = []
     for kind, option, value in options:
         words += ["set-option", kind, "-t", pane, option, _literal(value), ";"]

@@ -118,7 +118,8 @@ class Manner:
     """How the agent of a pane is typed to, as its launcher wrote it on the pane.
 
     The patterns and *column* are as in a profile; without *ready* it is a plain terminal.
-    *profile* is the file of a profile that does not ship, else "".
+    *profile* is the file of a profile that does not ship, *witness* the folder that its hooks write
+    to, each else "".
     """
 
     ready: re.Pattern[str] | None
@@ -131,6 +132,7 @@ class Manner:
     piece_bytes: int | None
     paste: bool
     profile: str
+    witness: str
 
     def is_empty_box(self, pane: Pane, rows: list[str]) -> bool:
         """Tell whether the cursor stands in an empty input box; *rows* are the visible ones."""
@@ -163,6 +165,7 @@ def manner(server: Server, pane: Pane) -> Manner:
         "piece",
         "paste",
         "profile",
+        "witness",
     )
     show = ("display-message", "-p", "-t", pane.pane_id)
     words = [word for name in names for word in (*show, f"#{{@swarm_{name}}}", ";")]
@@ -192,6 +195,7 @@ def manner(server: Server, pane: Pane) -> Manner:
         piece_bytes=number("piece"),
         paste=found["paste"] == "on",
         profile=found["profile"],
+        witness=found["witness"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -34,6 +35,10 @@ agent = '^[*] '
 aside = '^  [|]'
 indent = 2
 aside_indent = 4
+[hooks]
+flag = "--conf"
+run = '[{"run": [{python}, {hook}, {spool}]}]'
+settings = '{"Stop": {run}, "End": {run}}'
 """.replace("''", "")
 
 
@@ -54,6 +59,14 @@ def test_claude_gets_its_instructions_the_classic_renderer_and_no_parent() -> No
     assert "CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1" in argv
     assert argv[1:3] == ("-u", "CLAUDECODE")
     assert argv[-3:] == ("/bin/claude", "--append-system-prompt", agents.instructions("worker"))
+
+
+def test_hooks_are_a_layer_of_settings_with_whatever_paths(tmp_path: Path) -> None:
+    profile = agents.read(write(tmp_path, GOOD))
+    flag, settings = profile.hook_words('/a "b"/python', "/h\\ook", "/spööl {run}")
+    run = [{"run": ['/a "b"/python', "/h\\ook", "/spööl {run}"]}]
+    assert (flag, json.loads(settings)) == ("--conf", {"Stop": run, "End": run})
+    assert agents.load("shell").hook_words("p", "h", "s") == ()
 
 
 def test_the_shell_agent_runs_our_worker_with_the_given_python() -> None:
@@ -93,7 +106,10 @@ def test_a_profile_is_what_its_file_says(tmp_path: Path) -> None:
         (lambda text: text.replace("user = '^> '", ""), "screen.user"),
         (lambda text: text.replace("'^[*] '", "'['"), "screen.agent"),
         (lambda text: text.replace("indent = 2", "indent = '2'"), "screen.indent"),
-        (lambda text: text + "outdent = 1\n", "screen.outdent"),
+        (lambda text: text.replace("indent = 2", "indent = 2\noutdent = 1"), "screen.outdent"),
+        (lambda text: text + "more = 1\n", "hooks.more"),
+        (lambda text: text.replace('flag = "--conf"', ""), "hooks.flag"),
+        (lambda text: text.replace('"End": {run}', '"End": {walk}'), "hooks.settings"),
         (lambda text: text.replace('"--system"', "[]"), "instructions_flag"),
         (lambda text: text.replace('["ONE", "TWO"]', '"ONE"'), "unset"),
         (lambda text: text.replace('"TWO"', "2"), "unset"),

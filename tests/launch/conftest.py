@@ -73,7 +73,8 @@ class Launcher:
 
 def normalised(line: str) -> str:
     """Return *line* without what differs from run to run: the Python and the socket."""
-    line = line.replace(sys.executable, "PYTHON").replace(str(ROOT / ".venv/bin/python"), "PYTHON")
+    # bash takes the python3 of the PATH for the hooks.
+    line = re.sub(r'/[^" \\]*/python[0-9.]*\b', "PYTHON", line)
     return re.sub(r"swarmtest-\w+", "SOCKET", line)
 
 

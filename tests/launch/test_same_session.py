@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from swarmcomm import agents
 from tests.conftest import ROOT, wait_for
-from tests.launch.conftest import SESSION, Launcher
+from tests.launch.conftest import SESSION, Launcher, normalised
 
 # Writes down how it was started, then stays.
 REPORT = """
@@ -17,6 +19,10 @@ REPORT = """
 mv "$0.report.$$" "$SWARM_WORKDIR/report$TMUX_PANE"
 exec cat
 """
+
+
+# The same, and it shows its input line, so that nobody waits for that.
+READY_REPORT = REPORT.replace("exec cat", "printf '❯\\302\\240'; exec cat")
 
 
 def reports(folder: Path) -> list[str]:
@@ -78,7 +84,9 @@ def comparable(text: str, socket: str) -> list[str]:
     """Return the lines that do not tell which shell or server it was."""
     own = ("_=", "TMUX=", "TMUX_PANE=", "SHLVL=", "OLDPWD=", "PYTEST_CURRENT_TEST=", "LC_CTYPE=")
     return [
-        line.replace(socket, "SOCKET") for line in text.splitlines() if not line.startswith(own)
+        normalised(line.replace(socket, "SOCKET"))
+        for line in text.splitlines()
+        if not line.startswith(own)
     ]
 
 
@@ -101,6 +109,54 @@ def test_windows_carry_what_the_profile_says(launcher: Launcher) -> None:
     # It returns when the agents can take a task.
     for pane in launcher.windows("#{pane_id}"):
         assert "swarm>" in launcher.tmux.run("capture-pane", "-p", "-t", pane)
+
+
+def hooks_of(report: str) -> dict[str, list[dict[str, list[dict[str, object]]]]]:
+    text = re.search(r"^<--settings>\n<(.*)>$", report, re.MULTILINE)
+    return json.loads(text[1])["hooks"] if text else {}
+
+
+def test_claude_is_started_with_hooks(launcher: Launcher, program, tmp_path: Path) -> None:
+    program("claude", READY_REPORT)
+    state = tmp_path / 'a "state" \\ &'
+    witness = state / "witness"
+    witness.mkdir(parents=True, mode=0o755)
+    old, young, running, mine = (
+        witness / name for name in ("999999-1.jsonl", "999998-1.jsonl", "1-1.jsonl", "notes.txt")
+    )
+    for file in (old, young, running, mine):
+        file.touch()
+        os.utime(file, (1, 1) if file != young else None)
+    assert launcher(SWARM_STATE_DIR=str(state), SWARM_WORKDIR=str(tmp_path)).returncode == 0
+
+    for report in reports(tmp_path):
+        hooks = hooks_of(report)
+        assert {"UserPromptSubmit", "Stop", "StopFailure", "PermissionRequest"} < hooks.keys()
+        [entry] = hooks["Stop"][0]["hooks"]
+        assert Path(str(entry["command"])).is_absolute()
+        program_and_folder = [str(ROOT / "swarmcomm/frontends/hook.py"), str(witness)]
+        assert entry["args"] == ["-I", "-S", *program_and_folder]
+    assert set(launcher.windows("#{@swarm_witness}")) == {str(witness)}
+    assert witness.stat().st_mode & 0o777 == 0o700
+    # What a server left that is gone is removed, one day later.
+    assert [file.exists() for file in (old, young, running, mine)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "folder", "pythonless"])
+def test_it_starts_without_hooks_where_they_are_not_wanted_or_cannot_be(
+    launcher: Launcher, program, tmp_path: Path, way: str
+) -> None:
+    program("claude", READY_REPORT)
+    extra = {"variable": {"SWARM_HOOKS": "0"}, "folder": {"SWARM_STATE_DIR": "/dev/null/x"}}
+    if way == "pythonless" and launcher.face == "bash":
+        program("python3", "exit 127")
+    elif way == "pythonless":
+        pytest.skip("Python is there where Python runs")
+    options = ["--no-hooks"] if way == "option" else []
+    done = launcher(*options, SWARM_WORKDIR=str(tmp_path), **extra.get(way, {}))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not any(hooks_of(report) for report in reports(tmp_path))
+    assert set(launcher.windows("#{@swarm_witness}")) == {""}
 
 
 def test_windows_are_chosen_by_swarm_windows(launcher: Launcher) -> None:
