@@ -27,6 +27,7 @@ face = pytest.mark.parametrize("face", sorted(FACES))  # what bash and Python do
 # The input box, empty: between rules, with a no-break space that stands nowhere else.
 READY = re.compile(r"^─{20,}\n❯\u00a0?\n─{20,}$", re.MULTILINE)
 DIALOG = r"^ Do you want to proceed\?"
+MODE = re.compile(r"^  \S+ (auto mode|manual mode|accept edits|plan mode) on\b", re.MULTILINE)
 BUSY = re.compile(r"esc to i")
 
 
@@ -155,17 +156,15 @@ class Rig:
         return text
 
     def make_manual(self, window: str) -> None:
-        """Have claude ask about every tool call."""
+        """Have claude ask about every tool call; shift+tab goes from mode to mode."""
 
-        def is_manual() -> bool:
-            before = self.visible(window)
-            if "manual mode on" in before:
-                return True
+        def mode() -> str:
+            found = MODE.search(self.visible(window))
+            return found[1] if found else ""
+
+        while (before := wait_for(mode, "a mode")) != "manual mode":
             self.press(window, "BTab")
-            wait_for(lambda: self.visible(window) != before, "another mode")
-            return False
-
-        wait_for(is_manual, "manual mode")
+            wait_for(lambda before=before: mode() not in ("", before), "another mode")  # type: ignore[misc]
 
     def open_dialog(self, window: str, task: str) -> None:
         """Have claude ask whether it may make the folder ``approved``; it has to be manual."""

@@ -18,6 +18,8 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
+import pytest
+
 from tests.agents.rig import FACES, Rig, start_rig
 from tests.agents.second.codex import start_codex
 from tests.conftest import wait_for
@@ -122,6 +124,7 @@ def soak(rig: Rig, count: int, faces: tuple[str, ...], prefix: str = "soak") -> 
                 watcher.wait_done(task)
             else:
                 print(f"{window} {task}: status {sent.returncode}: {sent.stderr.strip()}")
+                print(rig.visible(window), flush=True)
 
     try:
         threads = [threading.Thread(target=feed, args=item) for item in enumerate(WINDOWS)]
@@ -295,9 +298,17 @@ def show(name: str, figures: Figures | Dialogs) -> bool:
     return not figures.faults()
 
 
-def main(words: list[str]) -> int:
+def succeeds(name: str) -> bool:
+    try:
+        return PARTS[name]()
+    except (AssertionError, pytest.fail.Exception) as error:
+        print(f"\n{name}: {error}", flush=True)
+        return False
+
+
+def main(names: list[str]) -> int:
     """Run the parts named, or all; return 0 where all was as it has to be."""
-    failed = [name for name in words or PARTS if not PARTS[name]()]
+    failed = [name for name in names or PARTS if not succeeds(name)]
     print(f"\nFAILED: {' '.join(failed)}" if failed else "\nall as it has to be")
     return bool(failed)
 
