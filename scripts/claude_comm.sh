@@ -43,7 +43,7 @@ readonly CLEAR_PRESSES=100   # of C-u for a left-over: an agent may need two for
 readonly CLEARED_MS=100      # for the box to be empty after each
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=30000 # nobody types for so long; a holder that wakes up again is refused
-wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until='' paste=''
+wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
 
 # under_lock COMMAND: a tmux command, if the lock is still ours and the pane can take keys.
 under_lock() {
@@ -118,19 +118,25 @@ within() {
 # take_manner: how the agent in the pane is typed to, as its launcher wrote it there; without
 # `ready` it is a plain terminal.
 take_manner() {
-  local name show=() patterns=' ready busy dialog refuse ' names='ready column busy dialog refuse pause piece paste'
-  for name in ${names}; do show+=(';' display-message -p -t "${pane}" "#{@swarm_${name}}"); done
+  local name show=()
+  for name in ready busy dialog refuse column pause piece paste; do
+    show+=(';' display-message -p -t "${pane}" "#{@swarm_${name}}")
+  done
   ask tmux "${show[@]:1}" || return
-  for name in ${names}; do
-    IFS= read -r "${name?}"
-    if [[ "${patterns}" != *" ${name} "* ]]; then
-      [[ "${name}" == paste || "${!name}" =~ ^(0|[1-9][0-9]{0,8})?$ ]] ||
-        die 5 "window ${window}: its @swarm_${name} '${!name}' is no number"
-    elif [[ -n "${!name}" ]]; then
+  {
+    for name in ready busy dialog refuse; do
+      IFS= read -r "${name?}"
+      [[ -n "${!name}" ]] || continue
       [[ '' =~ ${!name} ]]
       (($? < 2)) || die 5 "window ${window}: its @swarm_${name} '${!name}' is no pattern"
-    fi
-  done < <(printf '%s\n' "${reply}")
+    done
+    for name in column pause piece; do
+      IFS= read -r "${name?}"
+      [[ "${!name}" =~ ^(0|[1-9][0-9]{0,8})?$ ]] ||
+        die 5 "window ${window}: its @swarm_${name} '${!name}' is no number"
+    done
+    IFS= read -r paste
+  } < <(printf '%s\n' "${reply}")
 }
 
 # see_cursor: the window as it is now, with the row at its cursor and those below it.
