@@ -30,6 +30,9 @@ LEFT_S = 0.7
 #: Seconds for the text to leave after the second Enter.
 LEFT_AGAIN_S = 2.0
 
+#: Seconds for a hook of the agent to tell of a text that is on the screen already.
+HOOK_LATE_S = 3.0
+
 #: Times that C-u is pressed for a left-over: claude needs two for a line, and shows some 15 lines.
 CLEAR_PRESSES = 100
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from swarmcomm.protocol import Answer, NearMiss
+    from swarmcomm.protocol import NearMiss
     from swarmcomm.swarm import Event, State
+    from swarmcomm.swarm.witness import WitnessedAnswer
 
 NOT_CONFIRMED = 4
 
@@ -36,7 +37,7 @@ def print_near_miss(near: NearMiss) -> None:
     click.echo(f"near miss ({near.reason}): {near.line}", err=True)
 
 
-def print_answer(window: str, answer: Answer, as_json: bool) -> None:
+def print_answer(window: str, answer: WitnessedAnswer, as_json: bool) -> None:
     """Print one answer, its decoration gone."""
     if as_json:
         print_json(
@@ -46,6 +47,7 @@ def print_answer(window: str, answer: Answer, as_json: bool) -> None:
             wire_id=str(answer.wire_id),
             text=answer.text,
             flags=answer.flags,
+            witnesses=answer.witnesses,
         )
     else:
         click.echo(f"[{answer.marker}] {answer.wire_id} {answer.text}".rstrip())
@@ -63,6 +65,7 @@ def print_event(event: Event, as_json: bool) -> None:
             text=event.text,
             state=event.state,
             flags=event.flags,
+            witnesses=event.witnesses,
         )
         return
     if event.marker:

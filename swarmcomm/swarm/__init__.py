@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
+    from swarmcomm.swarm.witness import WitnessedAnswer
+
 __all__ = ["Address", "Delivery", "Event", "Outcome", "State", "Swarm", "Task", "Window"]
 
 
@@ -133,7 +135,7 @@ class Window:
         until: frozenset[protocol.Marker] | None = None,
         timeout_s: float = 30.0,
         on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
-    ) -> Iterator[protocol.Answer]:
+    ) -> Iterator[WitnessedAnswer]:
         """Yield answers as they are seen, like ``swarmcomm poll``.
 
         It ends at the first answer that comes while it looks, or one other than ACK that is there

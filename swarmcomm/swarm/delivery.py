@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import termios
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
 from swarmcomm.swarm.states import State, state_of
+from swarmcomm.swarm.witness import HOOK, SCREEN, Spool, task_of
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
 from swarmcomm.tmux.pane import (
     Manner,
@@ -47,10 +49,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Delivery:
-    """The outcome of a send, and the reason where it is not a full one."""
+    """The outcome of a send, the reason where it is not a full one, and who saw the text leave.
+
+    *witnesses* are screen, hook, or both.
+    """
 
     outcome: Outcome
     reason: str = ""
+    witnesses: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,23 @@ def _why_not_ready(address: Address, manner: Manner) -> str:
 
 
 def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> Delivery:
+    heard = _ear(address, manner, mark)
+    delivery = _type_and_enter(address, turn, manner, text, mark, heard)
+    if delivery.outcome is Outcome.TYPED and heard():
+        with suppress(KeysLostError, NotFoundError):
+            turn.forget_left_over()
+        return Delivery(Outcome.SUBMITTED, witnesses=(HOOK,))
+    return delivery
+
+
+def _type_and_enter(
+    address: Address,
+    turn: PaneLock,
+    manner: Manner,
+    text: str,
+    mark: str,
+    heard: Callable[[], bool],
+) -> Delivery:
     try:
         if not type_text(address, turn, manner, text, mark):
             return Delivery(
@@ -189,12 +212,31 @@ def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: s
                 # A dialog may have opened, or a person has typed: no Enter into that.
                 return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
             turn.type(ENTER)
-            if _wait(patience, partial(_has_left, address, manner, text, typed)):
+            left = partial(_has_left, address, manner, text, typed)
+            if _wait(patience, partial(_either, left, heard)):
                 turn.forget_left_over()
-                return Delivery(Outcome.SUBMITTED)
+                if not heard():
+                    return Delivery(Outcome.SUBMITTED, witnesses=(SCREEN,))
+                seen = (SCREEN, HOOK) if left() else (HOOK,)
+                return Delivery(Outcome.SUBMITTED, witnesses=seen)
     except (KeysLostError, NotFoundError) as error:
         return Delivery(Outcome.TYPED, str(error))
     return Delivery(Outcome.TYPED, "Enter was pressed and the text was not seen to leave")
+
+
+def _ear(address: Address, manner: Manner, mark: str) -> Callable[[], bool]:
+    """Return what tells whether the agent's hooks heard the task *mark* since now."""
+    if not manner.witness or mark == _RAW:
+        return lambda: False
+    spool = Spool(manner.witness, address.look())
+    spool.news()
+    told: set[str | None] = set()
+
+    def heard() -> bool:
+        told.update(map(task_of, spool.news()))
+        return mark in told
+
+    return heard
 
 
 def type_text(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> bool:
@@ -237,6 +279,10 @@ def _has_left(address: Address, manner: Manner, text: str, typed: Pane) -> bool:
     if manner.ready is None:
         return pane.cursor != typed.cursor
     return not _stands(pane, address, manner, text)
+
+
+def _either(one: Callable[[], bool], other: Callable[[], bool]) -> bool:
+    return one() or other()
 
 
 def _wait(patience_s: float, seen: Callable[[], bool]) -> bool:

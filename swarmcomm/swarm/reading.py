@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swarmcomm import agents, clock, protocol
+from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError
+from swarmcomm.swarm import witness
 from swarmcomm.swarm.states import State, state_of, text_of
+from swarmcomm.swarm.witness import HOOK, SCREEN, Entry, Ledger, Record, Spool, WitnessedAnswer
 from swarmcomm.tmux.pane import (
     Manner,
     Pane,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 #: States that come and go with every send, or say nothing.
 _UNTOLD = frozenset({State.DRAFT, State.UNKNOWN})
 
+#: Records of hooks in which answers are looked for.
+_RECORDS_KEPT = 5_000
+
 
 @dataclass(frozen=True)
 class Event:
@@ -36,7 +41,8 @@ class Event:
 
     An answer has a *marker*, its ids and its *flags* (protocol.md). A change of what the agent is
     doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
-    its reason is in *flags* and *text* is its line.
+    its reason is in *flags* and *text* is its line. *witnesses* of an answer are those that told
+    it so far: screen, hook.
     """
 
     window: str
@@ -47,6 +53,7 @@ class Event:
     flags: tuple[str, ...]
     state: State | None
     time: datetime
+    witnesses: tuple[str, ...] = ()
 
 
 @dataclass
@@ -60,13 +67,16 @@ class Gaze:
     pane: Pane | None = None
     state: tuple[State, str] = (State.UNKNOWN, "")
     _manner: Manner | None = None
-    _seen: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
+    _hooks: _Hooks | None = None
     _near: set[protocol.NearMiss] = field(default_factory=set)
     _at: object = None
+    _reading: protocol.Reading | None = None
+    _open_ids: frozenset[str] = frozenset()
 
     def look(
         self, panes: list[Pane] | None = None
-    ) -> tuple[list[protocol.Answer], list[protocol.NearMiss]]:
+    ) -> tuple[list[WitnessedAnswer], list[protocol.NearMiss]]:
         """Return the answers and the near misses that were not there at the look before.
 
         Where nothing has changed since, only the visible rows are captured. A dead pane is read
@@ -81,46 +91,105 @@ class Gaze:
         pane = locate_pane(panes, self.session, self.window)
         if self.pane is None or pane.pane_id != self.pane.pane_id or not self._manner:
             self._manner = manner(self.server, pane)
+            folder = self._manner.witness
+            self._hooks = _Hooks(Spool(folder, pane), self.ask) if folder else None
+        # The hooks first: an answer is on the screen when its turn is over.
+        records = self._hooks.spool.news() if self._hooks else []
         rows = capture_rows(self.server, pane)
         self.pane = pane
+        entries: list[Entry] = []
+        near_misses: list[protocol.NearMiss] = []
         # A program that paints changes rows and leaves the cursor where it was, so both count.
         at = (pane, rows)
-        if at == self._at:
-            return [], []
-        self._at = at
-        state = state_of(pane, self._manner, rows)
-        self.state = (state, text_of(pane, rows, state))
+        if at != self._at:
+            self._at = at
+            state = state_of(pane, self._manner, rows)
+            self.state = (state, text_of(pane, rows, state))
+            read = self._read(pane, self._manner)
+            entries += self._from_screen(read)
+            near_misses = self._new_near_misses(read)
+        if self._hooks and self._reading:
+            entries += self._hooks.tell(records, self._ledger, self._reading, self._open_ids)
+        return [entry.witnessed() for entry in entries], near_misses
+
+    def _read(self, pane: Pane, manner: Manner) -> protocol.Reading:
         screen = capture_all(self.server, pane)
-        style = agents.style_of(pane.agent, self._manner.profile)
-        read = protocol.read(screen, self.ask, pane.width, style)
-        self._forget_ended_exchanges(read.answers, protocol.open_ids(screen, pane.width, style))
-        return self._new_answers(read), self._new_near_misses(read)
+        style = agents.style_of(pane.agent, manner.profile)
+        self._open_ids = protocol.open_ids(screen, pane.width, style)
+        self._reading = protocol.read(screen, self.ask, pane.width, style)
+        return self._reading
 
-    def _forget_ended_exchanges(
-        self, answers: tuple[protocol.Answer, ...], open_ids: frozenset[str]
-    ) -> None:
-        """A task id that was sent again begins anew: its answers may say the same as before."""
-        for wire_id in open_ids & self._seen.keys():
-            ended = any(marker in protocol.ENDS for marker, _ in self._seen[wire_id])
-            if ended and not any(
-                answer.marker in protocol.ENDS and str(answer.wire_id) == wire_id
-                for answer in answers
-            ):
-                del self._seen[wire_id]
-
-    def _new_answers(self, reading: protocol.Reading) -> list[protocol.Answer]:
-        new = []
-        for answer in reading.answers:
-            seen = self._seen.setdefault(str(answer.wire_id), set())
-            if (answer.marker, answer.text) not in seen:
-                seen.add((answer.marker, answer.text))
-                new.append(answer)
-        return new
+    def _from_screen(self, read: protocol.Reading) -> list[Entry]:
+        ended = {str(answer.wire_id) for answer in read.answers if answer.marker in protocol.ENDS}
+        for wire_id in self._open_ids - ended:
+            # A task id that was sent again begins anew: its answers may say the same as before.
+            self._ledger.seen_open(SCREEN, wire_id)
+        taken = (self._ledger.take(SCREEN, answer) for answer in read.answers)
+        return [entry for entry in taken if entry]
 
     def _new_near_misses(self, reading: protocol.Reading) -> list[protocol.NearMiss]:
         new = [near for near in reading.near_misses if near not in self._near]
         self._near.update(new)
         return new
+
+
+@dataclass
+class _Hooks:
+    """What the hooks of one window have told so far, for one ask."""
+
+    spool: Spool
+    ask: str | None
+    _records: list[Record] = field(default_factory=list)
+    _first: bool = True
+    _doubted: set[str] = field(default_factory=set)
+    _doubted_until: float = 0.0
+
+    def tell(
+        self,
+        records: list[Record],
+        ledger: Ledger,
+        screen: protocol.Reading,
+        open_ids: frozenset[str],
+    ) -> list[Entry]:
+        """Return the entries that *records* add to *ledger*.
+
+        An end that was there already, of a task that is open on the screen, is doubted for a while:
+        the task may have been sent again a moment ago, and its hook be still at work.
+        """
+        if self._first:
+            self._first = False
+            self._records = records
+            told = witness.read(records, self.ask)
+            self._doubted = {
+                str(answer.wire_id)
+                for answer in told
+                if answer.marker in protocol.ENDS
+                and (
+                    str(answer.wire_id) in open_ids
+                    or (screen.task_seen and screen.wire_id not in (None, answer.wire_id))
+                )
+            }
+            self._doubted_until = clock.monotonic() + settings.HOOK_LATE_S
+            return self._take(told, ledger)
+        entries: list[Entry] = []
+        for record in records:
+            task = witness.task_of(record)
+            if task is not None:
+                self._doubted.discard(task)
+                ledger.sent_again(HOOK, task)
+            self._records.append(record)
+            if record.event == witness.STOP:
+                entries += self._take(witness.read(self._records, self.ask), ledger)
+        del self._records[:-_RECORDS_KEPT]
+        if self._doubted and clock.monotonic() >= self._doubted_until:
+            self._doubted.clear()
+            entries += self._take(witness.read(self._records, self.ask), ledger)
+        return entries
+
+    def _take(self, told: list[protocol.Answer], ledger: Ledger) -> list[Entry]:
+        believed = (answer for answer in told if str(answer.wire_id) not in self._doubted)
+        taken = (ledger.take(HOOK, answer) for answer in believed)
+        return [entry for entry in taken if entry]
 
 
 def poll(
@@ -129,7 +198,7 @@ def poll(
     timeout_s: float,
     interval_s: float,
     on_near_miss: Callable[[protocol.NearMiss], None],
-) -> Iterator[protocol.Answer]:
+) -> Iterator[WitnessedAnswer]:
     """Yield the answers of *gaze* as they are seen, up to the one that ends the wait.
 
     Without *until* that is the first answer that comes while it looks, or an answer other than ACK
@@ -198,7 +267,7 @@ def watch(
         clock.sleep(interval_s)
 
 
-def _answer_event(window: str, answer: protocol.Answer) -> Event:
+def _answer_event(window: str, answer: WitnessedAnswer) -> Event:
     wire_id = answer.wire_id
     return Event(
         window,
@@ -209,6 +278,7 @@ def _answer_event(window: str, answer: protocol.Answer) -> Event:
         answer.flags,
         None,
         clock.now(),
+        answer.witnesses,
     )
 
 
