@@ -4,7 +4,8 @@ The box has a rule above and below, then a footer; the draft may have many rows,
 stands at its end. LF is a newline in it, CR submits it, C-u clears its last line, and the brackets
 of a paste are taken off. FOLDER/got is what was submitted, each with a line "." after it, and
 FOLDER/keys every byte that was read. Modes, the first two till FOLDER/calm is there: dialog (one is
-open), busy (the footer says so); swallows and swallows-one (Enter is a newline, always or once).
+open), busy (the footer says so); swallows and swallows-one (Enter is a newline, always or once). A
+dialog also opens when FOLDER/dialog is there.
 """
 
 import os
@@ -26,6 +27,7 @@ def main(folder: Path, mode: str) -> None:
     try:
         while True:
             now = "" if (folder / "calm").exists() else mode
+            now = "dialog" if (folder / "dialog").exists() else now
             if shown != (shown := (draft, now)):
                 os.write(1, screen(draft, now).encode())
             if not select.select([0], [], [], 0.05)[0]:

@@ -67,6 +67,17 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
   [[ "$(cat out)" == 'submitted worker-0 t2' && "$(got)" == $'[TASK] t2\nhello\n.' ]]
 }
 
+@test "a dialog that opens before Enter gets none" {
+  server worker-0="$(box)"
+  with_box worker-0
+  tm set -p -t "$(pane worker-0)" @swarm_pause 1500
+  claude_comm.sh send worker-0 t1 hello >out 2>err 3>&- &
+  shows worker-0 hello
+  : >dialog
+  wait "$!" || [[ "$?" == 4 ]]
+  [[ "$(cat out)" == 'typed worker-0 t1' && "$(cat err)" == *'no longer stood at the cursor'* && "$(cat keys)" != *$'\r'* ]]
+}
+
 @test "a busy agent is waited for" {
   server worker-0="$(box busy)"
   with_box worker-0

@@ -16,17 +16,20 @@ value() {
   done <"$1/ask.txt"
 }
 
-# typed FOLDER: the message that would be typed, out of its pieces.
+# typed FOLDER WORD...: the message that would be typed, out of its pieces.
 typed() {
   local piece byte id open
   id="$(value "$1" id)" open="$(value "$1" open)"
-  { cat "$1/description.txt" && echo; } | reader type -v head="[TASK] ${id}" -v ids="${id} ${open//,/ }" | {
+  { cat "$1/description.txt" && echo; } | reader type -v head="[TASK] ${id}" -v ids="${id} ${open//,/ }" "${@:2}" | {
     read -r _
     while read -r _ piece; do
       for byte in ${piece}; do printf '%b' "\\0$(printf '%03o' "0x${byte}")"; done
     done
   }
 }
+
+# pasted: standard input without the brackets of a paste; what stands outside of them is lost.
+pasted() { tr '\n' '\001' | sed $'s/\e\\[201~[^\001\e]*/\e/g; s/\001[^\e\001]*/\001/g; s/\e\\[200~//g; s/\e//g' | tr '\001' '\n'; }
 
 read_all() {
   local folder look count=0
@@ -44,6 +47,8 @@ read_all() {
     [[ -e "${folder}/typed.txt" ]] || continue
     count=$((count + 1))
     typed "${folder}" | cmp -s - "${folder}/typed.txt" || echo "differs: ${folder}"
+    typed "${folder}" -v piece=12 -v paste=on | pasted | cmp -s - "${folder}/typed.txt" ||
+      echo "differs in brackets: ${folder}"
   done
   echo "read ${count}"
 }
