@@ -7,6 +7,7 @@ side by side in one run. ``--runs N`` says how often (default 15).
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -105,6 +106,27 @@ def imports(made: Rig) -> list[Row]:
     ]
 
 
+def hooks(made: Rig, folder: Path) -> list[Row]:
+    """What an agent waits for at each event that it tells its hooks."""
+    folder.mkdir(mode=0o700)
+    program = str(ROOT / "swarmcomm" / "frontends" / "hook.py")
+    window = {"TMUX": "/tmp/tmux/default,1,0", "TMUX_PANE": "%0"}
+    environ = {**made.environ, **window}
+
+    def hook(event: dict[str, str]) -> Action:
+        told = json.dumps(event).encode()
+        words = [PYTHON, "-I", "-S", program, str(folder)]
+        return lambda _n: subprocess.run(words, input=told, env=environ, check=True, timeout=60)
+
+    prompt = {"hook_event_name": "UserPromptSubmit", "prompt": "[TASK] t1\n" + "x" * 20_000}
+    stop = {"hook_event_name": "Stop", "last_assistant_message": "x" * 200_000 + "\n[DONE] t1"}
+    return [
+        Row("hook", "bare python3 -I -S", lambda _n: made.run(PYTHON, "-I", "-S", "-c", "pass")),
+        Row("hook", "a prompt of 20 KB", hook(prompt)),
+        Row("hook", "a last message of 200 KB", hook(stop)),
+    ]
+
+
 def sends(made: Rig, swarm: object) -> list[Row]:
     """One task into a window: typed blindly, then seen to arrive and to leave."""
 
@@ -183,7 +205,8 @@ def main() -> None:
         from swarmcomm import Swarm
 
         with Swarm.attach() as swarm:
-            for part in (imports(made), sends(made, swarm), polls(made, swarm)):
+            spool = Path(made.environ["HOME"], "witness")
+            for part in (imports(made), hooks(made, spool), sends(made, swarm), polls(made, swarm)):
                 show(Console(), part, measure(part, runs))
 
 

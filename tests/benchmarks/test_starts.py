@@ -20,5 +20,11 @@ def test_the_benchmarks_print_a_row_for_each_way(environ: dict[str, str]) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for way in ("import swarmcomm", "claude_comm.sh send", "swarmcomm poll", "Window.poll"):
+    for way in (
+        "import swarmcomm",
+        "claude_comm.sh send",
+        "swarmcomm poll",
+        "Window.poll",
+        "a prompt of",
+    ):
         assert way in done.stdout
