@@ -88,6 +88,18 @@ def test_queued_tasks_are_heard_when_they_are_submitted(rig: Rig, worker: str) -
         assert [marker for marker, _ in answers(rig, worker, task)] == ["ACK", "DONE"]
 
 
+def test_a_task_that_was_interrupted_and_is_sent_again(rig: Rig, worker: str) -> None:
+    rig.submit("bash", worker, "task-esc", "{fake:delay=30}")
+    rig.wait_screen(worker, r"\[ACK\] task-esc")
+    rig.press(worker, "Escape")
+    rig.wait_screen(worker, "Interrupted")
+    rig.wait_ready(worker)
+    rig.submit("python", worker, "task-esc", "{fake:later=0.5}")
+    wait_for(lambda: told(rig, worker, "Stop", "[DONE] task-esc"), "the end")
+    rig.wait_screen(worker, r"\[DONE\] task-esc")
+    assert answers(rig, worker, "task-esc")[-1] == ("DONE", ["screen", "hook"])
+
+
 def test_a_permission_that_is_asked_for_is_written_down(rig: Rig, worker: str) -> None:
     rig.make_manual(worker)
     rig.open_dialog(worker, "task-permit")
@@ -124,6 +136,18 @@ def test_full_screen_with_hooks_of_the_user_s_own(
         rig.wait_ready(SWARM)
         assert "[DONE] task-full" not in rig.all_text(SWARM)
         assert answers(rig, SWARM, "task-full") == [("ACK", ["hook"]), ("DONE", ["hook"])]
+
+        # An id that is sent again does not end with the end of the time before.
+        for count in range(1, 6):
+            rig.wait_ready(SWARM)
+            rig.submit("python", SWARM, "task-again", "{fake:later=0.7}{fake:lines=60}")
+            early = rig.poll("python", SWARM, "task-again", 0)
+            assert (early[1], len(told(rig, SWARM, "Stop", "[DONE] task-again"))) == ("", count - 1)
+            assert rig.poll("python", SWARM, "task-again")[0] == 0
+            wait_for(
+                lambda count=count: len(told(rig, SWARM, "Stop", "task-again")) == count,  # type: ignore[misc]
+                "its end",
+            )
 
         wait_for((home / "heard").exists, "the user's hook")
         assert own.read_text() == text
