@@ -22,6 +22,7 @@ from swarmcomm.protocol.outgoing import (
     neutralise,
     parse_message,
     pieces,
+    scatters_tail,
     shows_tail,
     tail,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "pieces",
     "read",
     "render",
+    "scatters_tail",
     "shows_tail",
     "step",
     "tail",

@@ -173,6 +173,15 @@ def shows_tail(screen: str, tail: str) -> bool:
     return tail in _visible(screen)
 
 
+def scatters_tail(screen: str, tail: str) -> bool:
+    """Return whether the characters of *tail* stand on *screen* in their order (W7).
+
+    Where a terminal's echo and a program's output mix, other text comes between them.
+    """
+    shown = iter(_visible(screen))
+    return all(char in shown for char in tail)
+
+
 def _visible(text: str) -> str:
     return "".join(char for char in text if "!" <= char <= "~")
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from swarmcomm import agents, protocol, settings
 from swarmcomm.errors import NotFoundError, TaskFailedError, WaitTimeoutError
 from swarmcomm.swarm import reading, states
-from swarmcomm.swarm.delivery import Address, Delivery, Outcome, send_raw, send_task
+from swarmcomm.swarm.delivery import Delivery, Outcome, send_raw, send_task
 from swarmcomm.swarm.reading import Event, Gaze
+from swarmcomm.swarm.sight import Address
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux import launch
 from swarmcomm.tmux.lock import INTERRUPT, press

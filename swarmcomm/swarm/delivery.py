@@ -17,24 +17,15 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
-from swarmcomm.swarm.states import State, state_of
+from swarmcomm.swarm.sight import Address, Sight, wait_until
 from swarmcomm.swarm.witness import HOOK, SCREEN, Spool, task_of
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
-from swarmcomm.tmux.pane import (
-    Manner,
-    Pane,
-    capture_all,
-    capture_rows,
-    cursor_row,
-    find_pane,
-    list_panes,
-)
+from swarmcomm.tmux.pane import Manner, Pane, capture_all
 from swarmcomm.tmux.pane import manner as pane_manner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swarmcomm.tmux.server import Server
 
 _RAW = "raw"
 
@@ -57,24 +48,6 @@ class Delivery:
     outcome: Outcome
     reason: str = ""
     witnesses: tuple[str, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True)
-class Address:
-    """One window of one session on one server."""
-
-    server: Server
-    session: str
-    window: str
-
-    def look(self) -> Pane:
-        """Return the window's pane as it is now.
-
-        Raises:
-            NotFoundError: there is no such live pane.
-            TmuxError: tmux could not be asked.
-        """
-        return find_pane(list_panes(self.server, self.session), self.session, self.window)
 
 
 def send_task(
@@ -113,12 +86,12 @@ def _send(
         _check_input(pane)
         turn = take(address.server, pane, max(0.0, deadline - clock.monotonic()))
         try:
-            manner = pane_manner(address.server, pane)
-            blocked = make_ready(address, turn, manner)
+            sight = Sight(address, pane_manner(address.server, pane))
+            blocked = make_ready(sight, turn)
             if not blocked:
-                text = compose(capture_all(address.server, pane), pane, manner)
-                _check_text(pane, manner, text)
-                return _submit(address, turn, manner, text, mark)
+                text = compose(capture_all(address.server, pane), pane, sight.manner)
+                _check_text(pane, sight.manner, text, mark)
+                return _submit(sight, turn, text, mark)
         finally:
             turn.release()
         if clock.monotonic() >= deadline:
@@ -137,54 +110,44 @@ def _check_input(pane: Pane) -> None:
         )
 
 
-def make_ready(address: Address, turn: PaneLock, manner: Manner) -> str:
+def make_ready(sight: Sight, turn: PaneLock) -> str:
     """Bring the pane to take a text; return why it cannot yet, or an empty string."""
-    server, pane = turn.server, address.look()
+    pane = sight.address.look()
     if pane.in_mode:
-        server.ask("copy-mode", "-q", "-t", pane.pane_id)
-    if turn.left_over:
-        clear_box(address, turn, manner)
+        turn.server.ask("copy-mode", "-q", "-t", pane.pane_id)
+    if turn.left_over and not clear_box(sight, turn):
+        return sight.why_not_ready() or "the text of a sender that went away stands in its box"
     deadline = clock.monotonic() + settings.LEFT_S
     while True:
-        blocked = _why_not_ready(address, manner)
+        blocked = sight.why_not_ready()
         if not blocked or clock.monotonic() >= deadline:
             return blocked
         clock.sleep(settings.STEP_S)
 
 
-def clear_box(address: Address, turn: PaneLock, manner: Manner) -> None:
-    """Take back what a sender that went away left in the box; C-u clears a line at the most."""
-    for _ in range(1 if manner.ready is None else settings.CLEAR_PRESSES):
+def clear_box(sight: Sight, turn: PaneLock) -> bool:
+    """Take back what a sender that went away left in the box, and return whether it is gone.
+
+    C-u clears a line at the most. In a dialog nothing is pressed.
+    """
+    if sight.manner.ready is None:
         turn.type(CLEAR_LINE)
-        if manner.ready is None or _wait(settings.CLEARED_S, partial(_is_empty, address, manner)):
-            break
+    else:
+        for _ in range(settings.CLEAR_PRESSES):
+            if sight.is_dialog():
+                return False
+            if wait_until(settings.CLEARED_S, sight.is_empty_box):
+                break
+            turn.type(CLEAR_LINE)
+        else:
+            return False
     turn.forget_left_over()
+    return True
 
 
-def _is_empty(address: Address, manner: Manner) -> bool:
-    pane = address.look()
-    return manner.is_empty_box(pane, capture_rows(address.server, pane))
-
-
-def _why_not_ready(address: Address, manner: Manner) -> str:
-    if manner.ready is None:
-        return ""
-    pane = address.look()
-    rows = capture_rows(address.server, pane)
-    state = state_of(pane, manner, rows)
-    if state is State.WAITING:
-        return "a dialog is open and waits for a person"
-    if state is State.BUSY:
-        return "the agent is busy"
-    if not manner.is_empty_box(pane, rows):
-        row = cursor_row(pane, rows).strip()
-        return f"the agent is not ready for a text (at its cursor stands {row[:60]!r})"
-    return ""
-
-
-def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> Delivery:
-    heard = _ear(address, manner, mark)
-    delivery = _type_and_enter(address, turn, manner, text, mark, heard)
+def _submit(sight: Sight, turn: PaneLock, text: str, mark: str) -> Delivery:
+    heard = _ear(sight, mark)
+    delivery = _type_and_enter(sight, turn, text, mark, heard)
     if delivery.outcome is Outcome.TYPED and heard():
         with suppress(KeysLostError, NotFoundError):
             turn.forget_left_over()
@@ -193,27 +156,23 @@ def _submit(address: Address, turn: PaneLock, manner: Manner, text: str, mark: s
 
 
 def _type_and_enter(
-    address: Address,
-    turn: PaneLock,
-    manner: Manner,
-    text: str,
-    mark: str,
-    heard: Callable[[], bool],
+    sight: Sight, turn: PaneLock, text: str, mark: str, heard: Callable[[], bool]
 ) -> Delivery:
     try:
-        if not type_text(address, turn, manner, text, mark):
+        before = type_text(sight, turn, text, mark)
+        if before is None:
             return Delivery(
                 Outcome.TYPED, "the text was not seen to arrive, so Enter was not pressed"
             )
-        clock.sleep(manner.pause_s)
+        clock.sleep(sight.manner.pause_s)
         for patience in (settings.LEFT_S, settings.LEFT_AGAIN_S):
-            typed = address.look()
-            if not _stands(typed, address, manner, text):
+            typed = sight.address.look()
+            if not sight.still_stands(text, before):
                 # A dialog may have opened, or a person has typed: no Enter into that.
                 return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
             turn.type(ENTER)
-            left = partial(_has_left, address, manner, text, typed)
-            if _wait(patience, partial(_either, left, heard)):
+            left = partial(sight.has_left, text, before, typed)
+            if wait_until(patience, partial(_either, left, heard)):
                 turn.forget_left_over()
                 if not heard():
                     return Delivery(Outcome.SUBMITTED, witnesses=(SCREEN,))
@@ -224,11 +183,11 @@ def _type_and_enter(
     return Delivery(Outcome.TYPED, "Enter was pressed and the text was not seen to leave")
 
 
-def _ear(address: Address, manner: Manner, mark: str) -> Callable[[], bool]:
+def _ear(sight: Sight, mark: str) -> Callable[[], bool]:
     """Return what tells whether the agent's hooks heard the task *mark* since now."""
-    if not manner.witness or mark == _RAW:
+    if not sight.manner.witness or mark == _RAW:
         return lambda: False
-    spool = Spool(manner.witness, address.look())
+    spool = Spool(sight.manner.witness, sight.address.look())
     spool.news()
     told: set[str | None] = set()
 
@@ -239,62 +198,31 @@ def _ear(address: Address, manner: Manner, mark: str) -> Callable[[], bool]:
     return heard
 
 
-def type_text(address: Address, turn: PaneLock, manner: Manner, text: str, mark: str) -> bool:
-    """Type *text* and return whether its end, or the end of each piece, was seen to arrive."""
-    before = address.look()
+def type_text(sight: Sight, turn: PaneLock, text: str, mark: str) -> Pane | None:
+    """Type *text*; return the look before it, or None where it was not seen to arrive.
+
+    Where the agent wants pieces, each is seen before the next is typed.
+    """
+    manner = sight.manner
+    first = before = sight.address.look()
     end = 0
     for piece in protocol.pieces(text, manner.piece_bytes or settings.PIECE_BYTES):
         keys = protocol.in_paste_brackets(piece) if manner.paste else piece
         turn.type(keys.encode(), mark)
         end += len(piece)
-        if (manner.piece_bytes is not None or end == len(text)) and not _wait(
-            settings.SEEN_S, partial(_has_arrived, address, manner, text[:end], before)
-        ):
-            return False
-        if manner.piece_bytes is not None:
-            before = address.look()
-    return True
-
-
-def _has_arrived(address: Address, manner: Manner, text: str, before: Pane) -> bool:
-    """Tell whether the end of *text* stands at the cursor, which was elsewhere *before*."""
-    pane = address.look()
-    return pane.cursor != before.cursor and _stands(pane, address, manner, text)
-
-
-def _stands(pane: Pane, address: Address, manner: Manner, text: str) -> bool:
-    rows = capture_rows(address.server, pane)
-    above = "\n".join(rows[: pane.cursor[1] + 1])
-    tail = protocol.tail(text)
-    if manner.ready is not None:
-        return not manner.is_empty_box(pane, rows) and protocol.ends_with_tail(above, tail)
-    # A plain terminal acts on each line, and what it prints may come behind our last one.
-    holds = protocol.shows_tail if "\n" in text else protocol.ends_with_tail
-    return holds(above, tail)
-
-
-def _has_left(address: Address, manner: Manner, text: str, typed: Pane) -> bool:
-    """Tell whether *text* went; an agent takes an Enter that it swallows for a newline."""
-    pane = address.look()
-    if manner.ready is None:
-        return pane.cursor != typed.cursor
-    return not _stands(pane, address, manner, text)
+        if manner.piece_bytes is None and end < len(text):
+            continue
+        if not wait_until(settings.SEEN_S, sight.arrival(text[:end], before)):
+            return None
+        before = sight.address.look()
+    return first
 
 
 def _either(one: Callable[[], bool], other: Callable[[], bool]) -> bool:
     return one() or other()
 
 
-def _wait(patience_s: float, seen: Callable[[], bool]) -> bool:
-    deadline = clock.monotonic() + patience_s
-    while not seen():
-        if clock.monotonic() >= deadline:
-            return False
-        clock.sleep(settings.STEP_S)
-    return True
-
-
-def _check_text(pane: Pane, manner: Manner, text: str) -> None:
+def _check_text(pane: Pane, manner: Manner, text: str, mark: str) -> None:
     """Refuse what the agent would take for a command, and a line that a cooked terminal would cut.
 
     Raises:
@@ -302,7 +230,11 @@ def _check_text(pane: Pane, manner: Manner, text: str) -> None:
         TextTooLongError: a line is longer than the terminal keeps.
         TmuxError: the terminal could not be asked.
     """
-    if manner.refuse and manner.refuse.search(" ".join(re.split(r"[ \t\n]+", text))):
+    if (
+        mark == _RAW
+        and manner.refuse
+        and manner.refuse.search(" ".join(re.split(r"[ \t\n]+", text)))
+    ):
         raise RefusedError(
             f"window {pane.window}: the agent would take this text for a command of its own;"
             " put a word before it"

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from swarmcomm.tmux.pane import capture_rows, cursor_row, manner
+from swarmcomm.tmux.pane import capture_rows, manner
 
 if TYPE_CHECKING:
     from swarmcomm.tmux.pane import Manner, Pane
@@ -49,12 +49,11 @@ def state_of(pane: Pane, manner: Manner, rows: list[str]) -> State:
         return State.GONE
     if manner.ready is None:
         return State.UNKNOWN
-    if manner.dialog and manner.dialog.search(cursor_row(pane, rows)):
+    if manner.is_dialog(pane, rows):
         return State.WAITING
     if manner.error and manner.error.search(_last_said(pane, rows)):
         return State.ERROR
-    below = rows[pane.cursor[1] + 1 :]
-    if manner.busy and any(manner.busy.search(row) for row in below):
+    if manner.is_busy(pane, rows):
         return State.BUSY
     return State.IDLE if manner.is_empty_box(pane, rows) else State.DRAFT
 

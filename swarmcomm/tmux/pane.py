@@ -113,6 +113,17 @@ def capture_rows(server: Server, pane: Pane) -> list[str]:
     return [row.rstrip(" ") for row in rows]
 
 
+def capture_span(server: Server, pane: Pane, first: int, last: int) -> str:
+    """Return the rows of *pane* from *first* to *last*; below 0 they are in the history.
+
+    Raises:
+        NotFoundError: the pane is gone.
+        TmuxError: tmux could not be asked.
+    """
+    span = ("-S", str(first), "-E", str(last))
+    return server.ask("capture-pane", "-p", "-t", pane.pane_id, *span)
+
+
 @dataclass(frozen=True)
 class Manner:
     """How the agent of a pane is typed to, as its launcher wrote it on the pane.
@@ -141,6 +152,15 @@ class Manner:
             and self.ready.search(cursor_row(pane, rows)) is not None
             and self.column in (None, pane.cursor[0])
         )
+
+    def is_dialog(self, pane: Pane, rows: list[str]) -> bool:
+        """Tell whether a dialog is open; *rows* are the visible ones."""
+        return self.dialog is not None and self.dialog.search(cursor_row(pane, rows)) is not None
+
+    def is_busy(self, pane: Pane, rows: list[str]) -> bool:
+        """Tell whether the agent is at work; *rows* are the visible ones."""
+        below = rows[pane.cursor[1] + 1 :]
+        return self.busy is not None and any(self.busy.search(row) for row in below)
 
 
 def cursor_row(pane: Pane, rows: list[str]) -> str:
