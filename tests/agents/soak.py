@@ -158,7 +158,11 @@ def count_up(figures: Figures, rig: Rig, watcher: Watcher, texts: dict[str, str]
         figures.acknowledged += bool(acknowledged)
         figures.done += bool(done)
         figures.early += any(at < said.get(task, float("inf")) for at in done)
-        figures.doubled += max(len(acknowledged), len(done), received[task]) > 1
+        twice = max(len(acknowledged), len(done), received[task]) > 1
+        if twice:
+            told = f"ACK {acknowledged}, DONE {done}"
+            print(f"{task} doubled: received {received[task]} times, told {told}", flush=True)
+        figures.doubled += twice
         figures.lost += not done
 
 
