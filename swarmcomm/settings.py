@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Seconds that one tmux call may take. A call takes 2 ms; a frozen server never answers.
 TMUX_DEADLINE_S = 10.0
 
-#: Seconds between two looks. A look is one tmux process for a whole session.
+#: Seconds between two looks. A look is two tmux processes of 2 ms each, or three after a change.
 LOOK_S = 0.2
 
 #: Seconds that a send waits for a window that cannot take the text yet.
@@ -42,9 +42,9 @@ CLEARED_S = 0.1
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02
 
-#: Seconds that a lock may stand unchanged before another sender takes it. Typing 64 KiB takes
-#: under a second, and a sender that lost its lock can no longer type.
-LOCK_STALE_S = 30.0
+#: Seconds that a lock may stand unchanged before another sender takes it: longer than all but the
+#: longest texts are typed, well below SEND_WAIT_S. Who lost its lock can no longer type.
+LOCK_STALE_S = 10.0
 
 #: Bytes of text in one tmux command: each is three characters, and tmux takes about 16,300.
 PIECE_BYTES = 1600
@@ -68,7 +68,7 @@ class Settings:
     windows: tuple[str, ...]
     socket: str | None
     tmux: str
-    workdir: Path
+    workdir: Path | None
     agent: str
     tag: bool
     hooks: bool
@@ -124,7 +124,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         windows=tuple((environ.get("SWARM_WINDOWS") or conf["WINDOWS"]).split()),
         socket=environ.get("SWARM_SOCKET") or None,
         tmux=environ.get("SWARM_TMUX") or "tmux",
-        workdir=Path(environ.get("SWARM_WORKDIR") or Path.cwd()),
+        workdir=Path(environ["SWARM_WORKDIR"]) if environ.get("SWARM_WORKDIR") else None,
         agent=environ.get("SWARM_AGENT") or "claude",
         tag=environ.get("SWARM_TAG", "") not in ("", "0"),
         hooks=environ.get("SWARM_HOOKS", "") != "0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from swarmcomm.errors import InvalidInputError
+from swarmcomm.protocol.outgoing import DESCRIPTION_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swarmcomm.protocol import Marker
+
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +33,8 @@ def where(command: Callable[P, R]) -> Callable[P, R]:
     def with_place(*args: P.args, **kwargs: P.kwargs) -> R:
         place = click.get_current_context().find_root().params
         for name in ("session", "socket"):
-            kwargs[name] = kwargs.get(name) or place.get(name)
+            given = kwargs.get(name)
+            kwargs[name] = place.get(name) if given is None else given
         return command(*args, **kwargs)
 
     return with_place
@@ -49,7 +54,10 @@ class Examples(click.Command):
 
 
 class TextCommand(Examples):
-    """A command whose last positional argument is a text, taken as it is even if it begins "-"."""
+    """A command whose last positional argument is a text, taken as it is even if it begins "-".
+
+    Only an option of the command's own is none there, where another word follows it.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args* with the positional ones moved behind ``--``."""
@@ -59,12 +67,14 @@ class TextCommand(Examples):
             if isinstance(param, click.Option) and not param.is_flag
             for name in param.opts
         }
+        own = {name for param in self.params for name in param.opts}
         wanted = sum(isinstance(param, click.Argument) for param in self.params)
         options: list[str] = []
         positional: list[str] = []
         rest = iter(args)
         for word in rest:
-            is_text = len(positional) == wanted - 1
+            is_last = args[-1] is word
+            is_text = len(positional) == wanted - 1 and (is_last or word not in own)
             if is_text or not word.startswith("-") or word == "-":
                 positional.append(word)
             elif word == "--":
@@ -96,11 +106,19 @@ def text(argument: str) -> str:
     if sys.stdin is None or sys.stdin.closed:
         raise InvalidInputError("standard input is closed; give the text, or pipe it in")
     try:
-        data = sys.stdin.buffer.read()
-        return data.decode().removesuffix("\n")
+        # A byte more than is ever sent, and a final newline: the rest would be refused as well.
+        data = sys.stdin.buffer.read(DESCRIPTION_MAX_BYTES + 2)
+        return _decoded(data).removesuffix("\n")
     except OSError as error:
         raise InvalidInputError(f"standard input cannot be read: {error.strerror}") from error
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
     except UnicodeDecodeError as error:
+        if len(data) > DESCRIPTION_MAX_BYTES:  # perhaps cut inside a character, and too long anyway
+            return data.decode("utf-8", "replace")
         raise InvalidInputError(
             f"standard input is not UTF-8 at byte {error.start}; convert it first"
         ) from error
@@ -127,14 +145,12 @@ def poll_words(
     """
     rest = list(words)
     if rest and timeout_s is None:
-        try:
-            timeout_s = float(rest[0])
-            del rest[0]
-        except ValueError:
-            if len(rest) > 1 or task_id is not None:
-                raise InvalidInputError(
-                    f"{rest[0]!r} is no time; give seconds, as in: poll WINDOW 30 TASK_ID"
-                ) from None
+        if _NUMBER.fullmatch(rest[0]):
+            timeout_s = float(rest.pop(0))
+        elif len(rest) > 1 or task_id is not None:
+            raise InvalidInputError(
+                f"{rest[0]!r} is no time; give seconds, as in: poll WINDOW 30 TASK_ID"
+            )
     if rest and task_id is None:
         task_id = rest.pop(0)
     if rest:

@@ -16,7 +16,6 @@ from swarmcomm.frontends import arguments, output
 from swarmcomm.frontends.arguments import Group, TextCommand, as_json, where
 
 if TYPE_CHECKING:
-    from swarmcomm.protocol import Answer
     from swarmcomm.swarm import Swarm
 
 INTERRUPTED = 130
@@ -60,8 +59,7 @@ def up(
     from swarmcomm.swarm import Swarm
 
     swarm = Swarm.launch(agent, workdir, session, socket, command, agent_file, hooks)
-    tmux = "tmux" if swarm.settings.socket is None else f"tmux -L {swarm.settings.socket}"
-    attach = f"{tmux} attach -t ={swarm.settings.session}"
+    attach = swarm.command("attach")
     if as_json:
         output.print_json(session=swarm.settings.session, windows=swarm.windows(), attach=attach)
     else:
@@ -178,13 +176,14 @@ def poll(
     timeout_s, task_id = arguments.poll_words(words, timeout_s, task_id)
     wanted = arguments.markers(until)
     swarm = _attach(session, socket)
-    last: Answer | None = None
+    seen: list[protocol.Marker] = []
     for answer in swarm[window].poll(task_id, wanted, timeout_s, output.print_near_miss):
-        last = answer
+        seen.append(answer.marker)
         output.print_answer(window, answer, as_json)
-    if last is None or (wanted and last.marker not in wanted | protocol.ENDS):
+    error = protocol.Marker.ERROR
+    if not seen or (wanted and not (wanted | protocol.ENDS).intersection(seen)):
         raise WaitTimeoutError(timeout_s)
-    if wanted and last.marker is protocol.Marker.ERROR:
+    if wanted and error in seen and not (wanted - {error}).intersection(seen):
         sys.exit(TaskFailedError.exit_status)
 
 
@@ -331,6 +330,7 @@ def instructions(role: str) -> None:
 
 def main() -> None:
     """Run the command and end with its status; an error is one line on standard error."""
+    _open_closed_streams()
     try:
         # click's own main would turn a closed pipe into status 1.
         with cli.make_context("swarmcomm", sys.argv[1:]) as context:
@@ -353,9 +353,19 @@ def main() -> None:
     except BrokenPipeError:
         # Nobody reads on; Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _fail(f"what it says could not be written or read: {error.strerror}", DEFECT)
     except Exception:
         traceback.print_exc()
         _fail("this is a defect of swarmcomm; please report it with the lines above", DEFECT)
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a closed output go nowhere: who closed it wants nothing of it."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 def _fail(message: str, status: int) -> None:

@@ -213,6 +213,8 @@ class Worker:
         self._watch(running, on=False)
         self._screen.say(running.rest())
         running.close()
+        # A task can reach the terminal by its name; what it set there must not outlive it.
+        _set_raw()
         self._screen.mark(running.answer())
         self._running = None
 
@@ -233,6 +235,15 @@ def _raw_terminal() -> Iterator[None]:
     Nothing is flushed: what was typed before stays to be read.
     """
     before = termios.tcgetattr(0)
+    _set_raw()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, before)
+
+
+def _set_raw() -> None:
     mode = termios.tcgetattr(0)
     iflag, oflag, cflag, lflag = 0, 1, 2, 3
     mode[iflag] &= ~(
@@ -250,11 +261,6 @@ def _raw_terminal() -> Iterator[None]:
     mode[lflag] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.IEXTEN | termios.ISIG)
     mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
     termios.tcsetattr(0, termios.TCSANOW, mode)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(0, termios.TCSANOW, before)
 
 
 @contextlib.contextmanager

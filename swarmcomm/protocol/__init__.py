@@ -26,7 +26,7 @@ from swarmcomm.protocol.outgoing import (
     shows_tail,
     tail,
 )
-from swarmcomm.protocol.screen import Answer, NearMiss, Reading, open_ids, read, render
+from swarmcomm.protocol.screen import Answer, NearMiss, Reading, open_ids, read, render, task_counts
 
 __all__ = [
     "ANSWERS",
@@ -61,4 +61,5 @@ __all__ = [
     "shows_tail",
     "step",
     "tail",
+    "task_counts",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from swarmcomm.errors import InvalidInputError, TextTooLongError, UnsafeTextError
@@ -13,6 +12,7 @@ from swarmcomm.protocol.grammar import (
     Marker,
     WireId,
     byte_length,
+    cut,
     read_id,
     wire_id_of,
 )
@@ -137,16 +137,25 @@ def neutralise(text: str) -> str:
 
 
 def pieces(text: str, limit: int) -> list[str]:
-    """Return *text* cut between characters into pieces of at most *limit* bytes (*limit* >= 4)."""
-    cuts = [0]
-    size = 0
-    for at, char in enumerate(text):
-        width = byte_length(char)
-        if size + width > limit:
-            cuts.append(at)
-            size = 0
-        size += width
-    return [text[start:end] for start, end in pairwise([*cuts, len(text)])]
+    """Return *text* in pieces of at most *limit* bytes (*limit* >= 16), cut between characters.
+
+    A piece ends behind a newline if it holds one, and never between the backslashes of an escaped
+    marker and its id: what a program prints between two pieces must not bring that marker to the
+    head of a row (protocol.md W4).
+    """
+    kept = [match.span() for match in _ESCAPABLE.finditer(text) if match[1]]
+    found: list[str] = []
+    start = 0
+    while byte_length(text[start:]) > limit:
+        end = start + len(cut(text[start : start + limit], limit))
+        newline = text.rfind("\n", start, end)
+        if newline >= 0:
+            end = newline + 1
+        else:
+            end = next((a for a, b in kept if start < a < end < b), end)
+        found.append(text[start:end])
+        start = end
+    return [*found, text[start:]] if start < len(text) else found
 
 
 def in_paste_brackets(text: str) -> str:
@@ -157,9 +166,10 @@ def in_paste_brackets(text: str) -> str:
 def tail(text: str) -> str:
     """Return what must stand at the cursor once *text* has arrived; may be empty (W7).
 
-    It is of the last line alone: a shell prints between the lines of a text.
+    It is of the last line that is not blank: a shell prints between the lines of a text.
     """
-    end = text.rpartition("\n")[2].encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
+    line = text.rstrip(" \t\n").rpartition("\n")[2]
+    end = line.encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
     return _visible(end.decode("utf-8", "replace"))[-TAIL_LENGTH:]
 
 

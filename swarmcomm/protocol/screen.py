@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,18 +85,25 @@ class _Line:
         return self.head is not None and self.head.marker is Marker.TASK
 
 
-def read(screen: str, ask: str | None, width: int, style: Style | None = None) -> Reading:
+def read(
+    screen: str,
+    ask: str | None,
+    width: int,
+    style: Style | None = None,
+    exact: bool = False,
+) -> Reading:
     """Return what *screen*, captured with wrapped rows joined, answers to *ask*.
 
     *ask* is a task id, a wire id with its tag, or None (or empty) for any task. *width* is the
     pane's width in columns. With *style* it reads at the full level: blocks, not lines
-    (protocol.md 14). Any text can be read; nothing but a bad *ask* raises.
+    (protocol.md 14). With *exact* a plain id is not looked for with a tag: for who knows that it
+    was sent without. Any text can be read; nothing but a bad *ask* raises.
 
     Raises:
         InvalidInputError: *ask* is not an id.
     """
     lines = list(_lines(screen if style is None else spoken(screen, style, width), width))
-    return _read_one(lines, WireId.parse(ask)) if ask else _read_any(lines)
+    return _read_one(lines, WireId.parse(ask), exact) if ask else _read_any(lines)
 
 
 def open_ids(screen: str, width: int, style: Style | None = None) -> frozenset[str]:
@@ -109,6 +117,12 @@ def open_ids(screen: str, width: int, style: Style | None = None) -> frozenset[s
         elif line.head.marker in ENDS:
             still_open.discard(str(line.wire_id))
     return frozenset(still_open)
+
+
+def task_counts(screen: str, width: int, style: Style | None = None) -> Counter[str]:
+    """Return how many ``[TASK]`` lines of each wire id are on the screen."""
+    lines = _lines(screen if style is None else spoken(screen, style, width), width)
+    return Counter(str(line.wire_id) for line in lines if line.is_task and line.wire_id)
 
 
 def render(reading: Reading) -> str:
@@ -146,10 +160,11 @@ def _wrapped_escape(before: str, width: int) -> bool:
     return before.endswith("\\") and byte_length(before) >= width - WRAP_SLACK
 
 
-def _read_one(lines: list[_Line], ask: WireId) -> Reading:
+def _read_one(lines: list[_Line], ask: WireId, exact: bool) -> Reading:
     plain = ask.tag is None
     tasks = [t for t in lines if t.is_task and t.wire_id is not None]
-    own = [t for t in tasks if (t.wire_id == ask or (plain and _same_task(t.wire_id, ask)))]
+    follows_tag = plain and not exact
+    own = [t for t in tasks if t.wire_id == ask or (follows_tag and _same_task(t.wire_id, ask))]
     wire_id = own[-1].wire_id if own else ask
     assert wire_id is not None
     near_from = own[-1].row if own else -1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm import agents, protocol, settings
-from swarmcomm.errors import NotFoundError, TaskFailedError, WaitTimeoutError
+from swarmcomm.errors import InvalidInputError, NotFoundError, TaskFailedError, WaitTimeoutError
 from swarmcomm.swarm import reading, states
 from swarmcomm.swarm.delivery import Delivery, Outcome, send_raw, send_task
 from swarmcomm.swarm.reading import Event, Gaze
@@ -17,7 +17,7 @@ from swarmcomm.swarm.sight import Address
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux import launch
 from swarmcomm.tmux.lock import INTERRUPT, press
-from swarmcomm.tmux.pane import capture_rows, find_pane, list_panes
+from swarmcomm.tmux.pane import capture_all, find_pane, list_panes, locate_pane
 from swarmcomm.tmux.server import Server
 
 if TYPE_CHECKING:
@@ -58,7 +58,14 @@ class Task:
             NotFoundError: the window is not there, or its pane is dead.
             TmuxError: tmux could not be asked.
         """
-        return self.window.answers(str(self.wire_id))
+        return tuple(self._poll(protocol.ANSWERS, 0.0))
+
+    def _poll(
+        self, until: frozenset[protocol.Marker], timeout_s: float
+    ) -> Iterator[WitnessedAnswer]:
+        """Only its own wire id: the same id may have been sent again with a tag."""
+        gaze = Gaze(*self.window._place, str(self.wire_id), exact=True)
+        return self.window._poll(gaze, until, timeout_s)
 
     def wait_ack(self, timeout_s: float) -> protocol.Answer:
         """Return the first answer; blocks up to *timeout_s* seconds.
@@ -68,7 +75,7 @@ class Task:
             NotFoundError: the window went away.
             TmuxError: tmux could not be asked.
         """
-        answers = self.window.poll(str(self.wire_id), protocol.ANSWERS, timeout_s)
+        answers = self._poll(protocol.ANSWERS, timeout_s)
         first = next(answers, None)
         if first is None:
             raise WaitTimeoutError(timeout_s)
@@ -84,7 +91,7 @@ class Task:
             NotFoundError: the window went away.
             TmuxError: tmux could not be asked.
         """
-        for answer in self.window.poll(str(self.wire_id), protocol.ENDS, timeout_s):
+        for answer in self._poll(protocol.ENDS, timeout_s):
             if answer.marker is protocol.Marker.ERROR:
                 raise TaskFailedError(str(self.wire_id), answer.text)
             if answer.marker is protocol.Marker.DONE:
@@ -101,7 +108,7 @@ class Window:
 
     @property
     def _address(self) -> Address:
-        return Address(self.swarm.server, self.swarm.settings.session, self.name)
+        return Address(*self._place)
 
     def send(
         self,
@@ -150,20 +157,39 @@ class Window:
         """
         if task_id is not None:
             protocol.WireId.parse(task_id)
-        swarm = self.swarm
-        gaze = Gaze(swarm.server, swarm.settings.session, self.name, task_id)
-        return reading.poll(gaze, until, timeout_s, swarm.settings.interval_s, on_near_miss)
+        return self._poll(Gaze(*self._place, task_id), until, timeout_s, on_near_miss)
+
+    @property
+    def _place(self) -> tuple[Server, str, str]:
+        return self.swarm.server, self.swarm.settings.session, self.name
+
+    def _poll(
+        self,
+        gaze: Gaze,
+        until: frozenset[protocol.Marker] | None,
+        timeout_s: float,
+        on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
+    ) -> Iterator[WitnessedAnswer]:
+        interval_s = self.swarm.settings.interval_s
+        return reading.poll(gaze, until, timeout_s, interval_s, on_near_miss)
 
     def answers(self, task_id: str | None = None) -> tuple[protocol.Answer, ...]:
         """Return the answers that can be read now, oldest first; raises like :meth:`poll`."""
         return tuple(self.poll(task_id, protocol.ANSWERS, 0.0))
 
     def lines(self, count: int) -> list[str]:
-        """Return the last *count* lines of the visible text; raises like :meth:`poll`."""
-        rows = capture_rows(self.swarm.server, self._address.look())
-        while rows and not rows[-1]:
-            rows.pop()
-        return rows[-count:]
+        """Return the last *count* lines of the window's text, also of one whose program ended.
+
+        Raises:
+            NotFoundError: there is no such window.
+            TmuxError: tmux could not be asked.
+        """
+        server, session, _ = self._place
+        pane = locate_pane(list_panes(server, session), session, self.name)
+        lines = [line.rstrip() for line in capture_all(server, pane).split("\n")]
+        while lines and (not lines[-1] or (pane.dead and lines[-1].startswith("Pane is dead"))):
+            lines.pop()
+        return lines[-count:]
 
     def state(self) -> tuple[State, str]:
         """Return what the window's agent is doing, and what there is to say of it.
@@ -255,6 +281,8 @@ class Swarm:
         """
         found = settings.from_environment(environ).with_session(session, socket)
         profile: agents.Profile | None = None
+        if agent_file is not None and agent:
+            raise InvalidInputError("an agent or the file of one starts a swarm, and not both")
         if agent_file is not None:
             profile = agents.read(Path(agent_file))
         elif agent or not command:
@@ -263,7 +291,7 @@ class Swarm:
         launch.launch(
             server,
             session=found.session,
-            workdir=Path(workdir or found.workdir),
+            workdir=Path(workdir or found.workdir or Path.cwd()),
             agent=profile,
             command=command,
             environment=environ,
@@ -315,6 +343,10 @@ class Swarm:
             windows,
             interval_s or self.settings.interval_s,
         )
+
+    def command(self, verb: str) -> str:
+        """Return the tmux command that a person types to ``attach`` to the session or to end it."""
+        return launch.typed(self.server, self.settings.session, verb)
 
     def down(self) -> None:
         """End the session and every agent in it.

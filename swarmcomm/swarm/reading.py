@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,16 @@ class Event:
 
 @dataclass
 class Gaze:
-    """Repeated looks at one window for one ask; each answer comes out once."""
+    """Repeated looks at one window for one ask; each answer comes out once.
+
+    With *exact* a plain *ask* is never answered by a tagged task of the same id.
+    """
 
     server: Server
     session: str
     window: str
     ask: str | None
+    exact: bool = False
     pane: Pane | None = None
     state: tuple[State, str] = (State.UNKNOWN, "")
     _manner: Manner | None = None
@@ -73,6 +78,7 @@ class Gaze:
     _at: object = None
     _reading: protocol.Reading | None = None
     _open_ids: frozenset[str] = frozenset()
+    _sent: Counter[str] = field(default_factory=Counter)
 
     def look(
         self, panes: list[Pane] | None = None
@@ -110,13 +116,22 @@ class Gaze:
             near_misses = self._new_near_misses(read)
         if self._hooks and self._reading:
             entries += self._hooks.tell(records, self._ledger, self._reading, self._open_ids)
+        if self.exact:
+            entries = [entry for entry in entries if str(entry.answer.wire_id) == self.ask]
         return [entry.witnessed() for entry in entries], near_misses
 
     def _read(self, pane: Pane, manner: Manner) -> protocol.Reading:
         screen = capture_all(self.server, pane)
         style = agents.style_of(pane.agent, manner.profile)
         self._open_ids = protocol.open_ids(screen, pane.width, style)
-        self._reading = protocol.read(screen, self.ask, pane.width, style)
+        self._reading = protocol.read(screen, self.ask, pane.width, style, self.exact)
+        if style is None:
+            # Even a task that came and ended between two looks has a [TASK] line more. A program
+            # that paints may print such a line twice, so there it tells nothing.
+            sent = protocol.task_counts(screen, pane.width)
+            for wire_id in sent - self._sent:
+                self._ledger.seen_open(SCREEN, wire_id)
+            self._sent = sent
         return self._reading
 
     def _from_screen(self, read: protocol.Reading) -> list[Entry]:

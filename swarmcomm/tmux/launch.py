@@ -102,7 +102,7 @@ def launch(
     if (agent is None) == (command is None):
         raise InvalidInputError("an agent or a command starts a swarm, and not both")
     if _is_there(server, session):
-        raise RefusedError(f"session {session} is already there; attach to it or end it first")
+        raise _already_there(server, session)
     variables = _variables(server, session, workdir, environment)
     spool = _make_spool(environment) if hooks and agent and agent.hook_words("", "", "") else ""
     started = _starter(agent, command or "", variables.get("PATH"), spool)
@@ -117,6 +117,20 @@ def launch(
         server.cmd("kill-session", "-t", session_id)
         raise
     _settle(server, session_id, agent.ready if agent else None, conf)
+
+
+def typed(server: Server, session: str, verb: str) -> str:
+    """Return the tmux command *verb* on *session* as a person types it, also in zsh."""
+    program = Path(str(server.tmux_bin)).name if server.tmux_bin else "tmux"
+    socket = f" -L {server.socket_name}" if server.socket_name else ""
+    return f"{program}{socket} {verb} -t '={session}'"
+
+
+def _already_there(server: Server, session: str) -> RefusedError:
+    attach, end = (typed(server, session, verb) for verb in ("attach", "kill-session"))
+    return RefusedError(
+        f"session {session} is already there; attach with: {attach}, or end it with: {end}"
+    )
 
 
 def down(server: Server, session: str) -> None:
@@ -253,7 +267,7 @@ def _make_session(
         server.cmd("kill-session", "-t", reply.stdout[0].partition(":")[0])
     said = " ".join(reply.stderr)
     if said.startswith("duplicate session"):
-        raise RefusedError(f"session {session} is already there; attach to it or end it first")
+        raise _already_there(server, session)
     raise TmuxError(f"tmux could not make session {session}: {said}")
 
 

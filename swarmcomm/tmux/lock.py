@@ -112,9 +112,13 @@ def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
         now = clock.monotonic()
         if holder != seen:
             seen, since = holder, now
-        if _TOKEN.fullmatch(holder) and (not _alive(holder) or now - since > settings.LOCK_STALE_S):
+        stale = now - since > settings.LOCK_STALE_S
+        if _TOKEN.fullmatch(holder) and (stale or not _alive(holder)):
             expected = holder
             continue
+        if stale and not _TOKEN.fullmatch(holder):
+            # No sender of ours wrote this, and it cannot stand in a comparison.
+            server.ask("set-option", "-pu", "-t", pane.pane_id, "@swarm_lock")
         expected = ""
         if now >= deadline:
             raise RefusedError(f"window {pane.window}: another sender is typing into it; try again")

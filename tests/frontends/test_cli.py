@@ -40,6 +40,10 @@ BAD_INPUT = [
     (["poll", "worker-0", "--timeout", "soon"], 2, "soon"),
     (["poll", "worker-0", "-1"], 2, "-1"),
     (["poll", "worker-0", "nan", "t1"], 2, "nan"),
+    (["poll", "worker-0", "1_0", "t1"], 2, "1_0"),
+    (["poll", "worker-0", "0", ""], 2, "''"),
+    (["--session", "", "status"], 2, "''"),
+    (["up", "--agent", "shell", "--agent-file", "x.toml"], 2, "not both"),
     (["poll", "worker-0", "1", "a b"], 2, "a b"),
     (["send", "worker-0", "a b", "x"], 2, "a b"),
     (["send", "worker-0", "x" * 65, "x"], 2, "64"),
@@ -194,6 +198,61 @@ def test_poll_ends_with_130_at_ctrl_c(worker: Tmux, environ: dict[str, str]) -> 
         assert (poller.returncode, err) == (130, "")
 
 
+def run_in_shell(
+    worker: Tmux, environ: dict[str, str], line: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a shell line in which $SWARMCOMM is the command."""
+    return subprocess.run(
+        ["sh", "-c", line],
+        env={
+            **environ,
+            "SWARM_SOCKET": worker.socket,
+            "SWARM_SESSION": "s",
+            "SWARMCOMM": f"{sys.executable} -m swarmcomm",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_deleted_folder_and_closed_outputs_harm_nothing(
+    worker: Tmux, environ: dict[str, str]
+) -> None:
+    line = "mkdir gone && cd gone && rmdir ../gone && exec $SWARMCOMM poll worker-0 0 --until DONE"
+    done = run_in_shell(worker, environ, f"cd $(mktemp -d) && {line}")
+    assert (done.returncode, done.stderr) == (1, "Timeout after 0s\n")
+    done = run_in_shell(worker, environ, "exec $SWARMCOMM status worker-0 >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_in_shell(worker, environ, "exec $SWARMCOMM status worker-0 >/dev/full")
+    assert done.returncode == 70
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_endless_input_is_refused_at_the_limit(worker: Tmux, environ: dict[str, str]) -> None:
+    done = run_in_shell(worker, environ, "yes | exec $SWARMCOMM send worker-0 t1 -")
+    assert done.returncode == 5
+    assert "65536" in done.stderr
+
+
+def test_an_option_behind_the_id_is_one_and_a_text_is_a_text(worker: Tmux, swarmcomm: Run) -> None:
+    assert worker.socket
+    done = swarmcomm("send", "worker-0", "t1", "--tag", "true")
+    assert re.fullmatch(r"submitted worker-0 t1\+[a-z0-9]{8}\n", done.stdout)
+    done = swarmcomm("send", "worker-0", "t2", "--tag=echo sneaky")
+    assert done.stdout == "submitted worker-0 t2\n"
+    assert "--tag=echo sneaky" in worker.screen("s", "worker-0")
+
+
+def test_until_ends_with_6_only_where_it_waited_for_the_end(worker: Tmux, swarmcomm: Run) -> None:
+    assert worker.socket
+    swarmcomm("send", "worker-0", "t1", "exit 3")
+    for until, status in (("DONE", 6), ("DONE,ERROR", 6), ("ERROR", 6), ("WAIT", 6), ("ACK", 0)):
+        done = swarmcomm("poll", "worker-0", "10", "t1", "--until", until)
+        assert done.returncode == status, until
+
+
 def test_every_command_has_help_with_an_example(swarmcomm: Run) -> None:
     for name, command in cli.commands.items():
         assert isinstance(command, click.Command)
@@ -229,9 +288,12 @@ def test_up_and_down_make_and_end_a_session(tmux: Tmux, swarmcomm: Run) -> None:
     done = swarmcomm("up", "--agent", "shell", "--workdir", str(ROOT), SWARM_WINDOWS="master w")
     assert done.returncode == 0, done.stderr
     assert "started s: master w" in done.stdout
-    assert f"tmux -L {tmux.socket} attach -t =s" in done.stdout
+    attach = f"tmux -L {tmux.socket} attach -t '=s'"
+    assert attach in done.stdout
     again = swarmcomm("up", "--agent", "shell")
     assert again.returncode == 5
+    assert attach in again.stderr
+    assert "kill-session" in again.stderr
     assert swarmcomm("send", "w", "t1", "true").returncode == 0
     assert swarmcomm("poll", "w", "10", "t1", "--until", "DONE").returncode == 0
     assert swarmcomm("down").stdout == "ended s\n"

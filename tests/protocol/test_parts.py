@@ -24,6 +24,7 @@ from swarmcomm.protocol import (
     neutralise,
     open_ids,
     parse_message,
+    pieces,
     read,
     shows_tail,
     step,
@@ -195,7 +196,7 @@ def test_what_a_worker_prints_is_made_neutral(text: str, expected: str) -> None:
         ("create hello.py", "hello.py"),
         ("one two", "onetwo"),
         ("a\nb", "b"),
-        ("long enough\n", ""),
+        ("long enough\n", "ngenough"),
         ("ends in 漢字", "endsin"),
         ("漢" * 40, ""),
     ],
@@ -215,3 +216,21 @@ def test_hostile_text_takes_linear_time() -> None:
         read(text * 8, None, 80)
     # Each takes milliseconds; a quadratic step would take a minute.
     assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize("limit", [16, 40, 700])
+def test_pieces_are_the_text_and_never_cut_an_escaped_marker_from_its_backslash(
+    limit: int,
+) -> None:
+    for lead in range(60):
+        text = "a" * lead + "\\[DONE] task-1 漢字 \\\\[ACK]: t\nb" * 40
+        found = pieces(text, limit)
+        assert "".join(found) == text
+        assert max(len(piece.encode()) for piece in found) <= limit
+        starts = [sum(map(len, found[:n])) for n in range(1, len(found))]
+        assert not [at for at in starts if text[at] == "[" or text[at - 1] == "\\"]
+
+
+def test_a_piece_ends_behind_a_newline_where_it_can() -> None:
+    assert pieces("one\ntwo\nthree four five", 16) == ["one\ntwo\n", "three four five"]
+    assert pieces("", 16) == []

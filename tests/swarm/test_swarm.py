@@ -180,3 +180,37 @@ def test_lines_are_the_last_that_are_visible(swarm: Swarm, tmux: Tmux) -> None:
     swarm["worker-0"].send("seq 100", task_id="t1").wait(10)
     wait_for(lambda: "[DONE] t1" in tmux.screen("s", "worker-0"), "the end")
     assert swarm["worker-0"].lines(4)[:2] == ["99", "100"]
+
+
+def test_a_task_is_not_answered_by_a_tagged_one_of_the_same_id(swarm: Swarm) -> None:
+    plain = swarm["worker-0"].send("sleep 0.5; exit 3", task_id="t1")
+    tagged = swarm["worker-0"].send("true", task_id="t1", tag=True)
+    with pytest.raises(TaskFailedError, match="exit status 3"):
+        plain.wait(10)
+    assert tagged.wait(10).wire_id == tagged.wire_id
+
+
+def test_watch_sees_a_task_that_came_again_and_ended_between_two_looks(swarm: Swarm) -> None:
+    events = swarm.watch(("worker-0",), interval_s=0.05)
+    for _ in range(3):
+        swarm["worker-0"].send("true", task_id="t1")
+        wait_for(lambda: "[DONE] t1" in "".join(swarm["worker-0"].lines(3)), "the end")
+        assert [next(events).marker, next(events).marker] == [Marker.ACK, Marker.DONE]
+
+
+def test_the_last_lines_of_a_window_come_from_its_history_and_outlive_its_program(
+    tmux: Tmux,
+) -> None:
+    tmux.session("s", {"keep": "cat", "w": "seq 30; sleep 0.5"}, height=8)
+    tmux.run("set", "-w", "-t", "=s:w", "remain-on-exit", "on")
+    swarm = Swarm.attach("s", tmux.socket, tmux.environ)
+    wait_for(lambda: swarm["w"].state()[0] == "gone", "the end of the program")
+    assert swarm["w"].lines(20) == [str(n) for n in range(11, 31)]
+
+
+def test_a_task_that_changes_the_worker_s_terminal_changes_it_for_itself_alone(
+    swarm: Swarm, tmux: Tmux
+) -> None:
+    tty = tmux.run("display", "-p", "-t", tmux.pane("s", "worker-0"), "#{pane_tty}").strip()
+    swarm["worker-0"].send(f"stty sane <{tty}", task_id="t1").wait(10)
+    assert swarm["worker-0"].send("true\ntrue", task_id="t2").wait(10).marker is Marker.DONE
