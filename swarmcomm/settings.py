@@ -33,11 +33,18 @@ LEFT_AGAIN_S = 2.0
 #: Seconds for a hook of the agent to tell of a text that is on the screen already.
 HOOK_LATE_S = 3.0
 
-#: Times that C-u is pressed for a left-over: claude needs two for a line, and shows some 15 lines.
-CLEAR_PRESSES = 100
+#: Seconds after which a piece that ends like the one before it, at the same place, has arrived.
+SAME_END_S = 0.3
 
-#: Seconds for the box to be seen empty after a C-u, before the next one.
-CLEARED_S = 0.1
+#: C-u presses at a time for a left-over; claude clears a line with two, and drops longer bursts.
+CLEAR_BURST = 20
+
+#: Bursts for a left-over: of the longest text that is typed some 1,000 lines are cleared so.
+CLEAR_BURSTS = 100
+
+#: Seconds for the box to be seen empty after a burst, and for it to stay so: an agent may paint
+#: what was typed a moment later.
+CLEARED_S = 0.3
 
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02

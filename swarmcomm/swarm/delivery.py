@@ -133,12 +133,14 @@ def clear_box(sight: Sight, turn: PaneLock) -> bool:
     if sight.manner.ready is None:
         turn.type(CLEAR_LINE)
     else:
-        for _ in range(settings.CLEAR_PRESSES):
+        for _ in range(settings.CLEAR_BURSTS):
             if sight.is_dialog():
                 return False
+            turn.type(CLEAR_LINE * settings.CLEAR_BURST)
             if wait_until(settings.CLEARED_S, sight.is_empty_box):
-                break
-            turn.type(CLEAR_LINE)
+                clock.sleep(settings.CLEARED_S)
+                if sight.is_empty_box():
+                    break
         else:
             return False
     turn.forget_left_over()
@@ -212,7 +214,8 @@ def type_text(sight: Sight, turn: PaneLock, text: str, mark: str) -> Pane | None
         end += len(piece)
         if manner.piece_bytes is None and end < len(text):
             continue
-        if not wait_until(settings.SEEN_S, sight.arrival(text[:end], before)):
+        already = text[: end - len(piece)]
+        if not wait_until(settings.SEEN_S, sight.arrival(text[:end], before, already)):
             return None
         before = sight.address.look()
     return first

@@ -72,8 +72,27 @@ class Sight:
         pane = self.address.look()
         return self.manner.is_empty_box(pane, capture_rows(self.address.server, pane))
 
-    def arrival(self, text: str, before: Pane) -> Callable[[], bool]:
-        """Return what tells, look by look, whether *text* has arrived since *before* (W7)."""
+    def arrival(self, text: str, before: Pane, already: str = "") -> Callable[[], bool]:
+        """Return what tells, look by look, whether *text* has arrived since *before* (W7).
+
+        Of it *already* stood there before.
+        """
+        if self.manner.ready is None:
+            return self._plain_arrival(text, before)
+        began = clock.monotonic()
+        looks_alike = bool(already) and protocol.tail(text) == protocol.tail(already)
+
+        def has_arrived() -> bool:
+            pane = self.address.look()
+            if not self.stands(text, before, pane):
+                return False
+            # In a full box a piece can end where the one before it ended, with the same words.
+            waited = clock.monotonic() - began >= settings.SAME_END_S
+            return not looks_alike or pane.cursor != before.cursor or waited
+
+        return has_arrived
+
+    def _plain_arrival(self, text: str, before: Pane) -> Callable[[], bool]:
         stood: list[tuple[int, int, int]] = []
 
         def has_arrived() -> bool:
