@@ -38,20 +38,24 @@ done
 readonly TEXT_MAX=65536      # bytes of a text
 readonly STEP_MS=30          # between two looks while typing
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
+readonly ALIKE_LOOKS=9       # at a piece that changes nothing on the screen
 readonly READY_MS=700        # for the box to come back after a text that has just left
 readonly CLEAR_PRESSES=100   # of C-u for a left-over: an agent may need two for a line
 readonly CLEARED_MS=100      # for the box to be empty after each
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
-readonly LOCK_STALE_MS=30000 # nobody types for so long; a holder that wakes up again is refused
+readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
 wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
 
 # under_lock COMMAND: a tmux command, if the lock is still ours and the pane can take keys.
 under_lock() {
   local same="#{&&:#{==:#{@swarm_lock},${lock}},#{==:#{pid},${server}}}"
   local able='#{?#{||:#{pane_dead},#{||:#{pane_in_mode},#{pane_input_off}}},0,1}'
+  problem='it is gone'
+  ask tmux if-shell -F -t "${pane}" "#{&&:${same},${able}}" "$1" \
+    "display-message -p -t ${pane} 'lost#{pane_dead}'" || return
   problem='it entered a mode, or another sender took over'
-  ask tmux if-shell -F -t "${pane}" "#{&&:${same},${able}}" "$1" 'display-message -p lost' &&
-    [[ "${reply}" != lost ]]
+  [[ "${reply}" != lost1 ]] || problem='its program has ended'
+  [[ "${reply}" != lost* ]]
 }
 
 # press HEX...: bytes, so that no text is ever the name of a key, a flag or a command.
@@ -70,12 +74,14 @@ random() {
 
 # take_lock: our turn on the pane, and `left_over` where a sender died with its text still there;
 # status 1 when others have it till the deadline. A holder that is dead or stands still is replaced.
+# What no sender wrote (no PID.RANDOM) counts for nothing, and is not compared: it may be a format.
 take_lock() {
-  local old='' holder='' since=0 at="-t ${pane}"
+  local old='' holder='' since=0 at="-t ${pane}" form='[0-9]+[.]' char='[a-z0-9]'
+  form="^${form}${char}${char}${char}${char}${char}${char}${char}${char}\$"
   random
   lock="$$.${word}"
   while :; do
-    ask tmux if-shell -F -t "${pane}" "#{&&:#{==:#{@swarm_lock},${old}},#{==:#{pid},${server}}}" \
+    ask tmux if-shell -F -t "${pane}" "#{&&:#{||:#{==:#{@swarm_lock},${old}},#{?#{m/r:${form},#{@swarm_lock}},0,1}},#{==:#{pid},${server}}}" \
       "set -p ${at} @swarm_lock ${lock} ; display-message -p ${at} 'taken #{@swarm_typing}'" \
       "display-message -p ${at} 'held #{@swarm_lock}'" || die 3 "window ${window} went away"
     left_over="${reply#taken }"
@@ -190,6 +196,7 @@ stands() {
   fi
   ask tmux capture-pane -p -t "${pane}" -S "${top}" -E "${row}" || die 4 "window ${window} went away"
   at="${reply##*$'\n'}"
+  shown="${reply}"
   reply="${reply//[^!-~]/}"
   [[ -z "${ready}" ]] || ! box_is_empty || return
   [[ "${reply}" != *"${tail}" ]] || return 0
@@ -203,8 +210,16 @@ stands() {
   done
 }
 
-has_arrived() { stands && [[ "${cursor}" != "${before}" ]]; }
+# has_arrived: it stands and was not there before. In a box of many rows the cursor may end each
+# piece at one place, and equal lines may look alike: then a standing tail is taken after some looks.
+has_arrived() {
+  stands || return
+  [[ "${cursor}" == "${before}" ]] || return 0
+  [[ -n "${last_shown}" && -n "${ready}" ]] && { [[ "${shown}" != "${last_shown}" ]] ||
+    { [[ -n "${tail}" ]] && ((++looks > ALIKE_LOOKS)); }; }
+}
 see_arrive() {
+  local looks=0 last_shown="${shown}"
   within "${SEEN_MS}" has_arrived ||
     die 4 "window ${window}: the text was not seen to arrive, so Enter was not pressed"
   before="${cursor}"
@@ -242,19 +257,24 @@ refuse_command() {
 
 # type_text HEAD: types it; status 1 and `problem` when nothing was typed.
 type_text() {
-  local longest end bytes limit=4095 open=''
+  local longest end bytes modes limit=4095 open=''
   [[ -n "$1" ]] || refuse_command
   [[ "${OSTYPE}" != darwin* ]] || limit=1023
-  [[ -z "$1" || "${text}" != *'['* ]] || open="$(run tmux capture-pane -p -J -S - -t "${pane}" |
-    reader open -v width="${width}")" || return
+  if [[ -n "$1" && "${text}" == *'['* ]]; then
+    read_pane '' - open -v width="${width}" || return
+    open="${reply}"
+  fi
   look || return
-  before="${cursor}" before_row="${row}" before_history="${history}" by_line=''
+  before="${cursor}" before_row="${row}" before_history="${history}" by_line='' shown=''
   [[ -n "${ready}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
   {
-    IFS= read -r longest
-    ((longest <= limit)) || [[ "$(stty -a <"${tty}" 2>/dev/null)" != *[!-a-z]icanon* ]] ||
+    IFS= read -r longest || reader_ran 1
+    modes=''
+    ((longest <= limit)) || modes="$(stty -a <"${tty}" 2>/dev/null)" ||
+      die 3 "window ${window}: stty cannot tell how its terminal reads a long line; nothing was typed"
+    [[ "${modes}" != *[!-a-z]icanon* ]] ||
       die 5 "window ${window} reads line by line and keeps ${limit} bytes; a line here has ${longest}"
-    while IFS=' ' read -r end bytes; do
+    while IFS=' ' read -r end bytes || reader_ran 1 && [[ "${end}" != . ]]; do
       tail="${end#=}" unconfirmed="typed ${window} ${what}"
       under_lock "set -p -t ${pane} @swarm_typing ${what} ; send-keys -t ${pane} -H ${bytes}" || {
         [[ -n "${longest}" ]] && unconfirmed='' && return 1
@@ -284,6 +304,7 @@ press_enter() {
 
 # deliver HEAD: types `text` into the window and submits it.
 deliver() {
+  local why
   deadline_in "${wait_ms}"
   while :; do
     look || die 3 "${problem}"
@@ -291,8 +312,10 @@ deliver() {
     [[ "${synchronized}" == 0 ]] || die 5 "window ${window}: synchronize-panes is on; other panes would get the text too"
     take_lock && make_ready && type_text "$1" && break
     release_lock
+    why="${problem}"
+    look || die 3 "${problem}"
     clock
-    ((now < deadline)) || die 5 "window ${window}: ${problem}; nothing was typed"
+    ((now < deadline)) || die 5 "window ${window}: ${why}; nothing was typed"
     nap 200
   done
   press_enter
@@ -318,17 +341,19 @@ take_text() {
   fi
   [[ "${text}" == *[!$' \t\n']* ]] || die 2 'the text is empty; say what the task is'
   ((${#text} <= TEXT_MAX)) || die 5 "the text is longer than the limit of ${TEXT_MAX} bytes"
-  bad="$(printf '%s\n' "${text}" | reader check)"
-  [[ -z "${bad}" ]] || die 5 "the text holds ${bad}; only newline, tab and printable text are typed"
+  bad="$(printf '%s\n' "${text}" 2>/dev/null | reader check; printf ' %s' "${PIPESTATUS[1]}")"
+  reader_ran "${bad##* }"
+  bad="${bad%$'\n '*}"
+  [[ "${bad}" == ' 0' ]] || die 5 "the text holds ${bad}; only newline, tab and printable text are typed"
 }
 
 # poll: prints what is new at each look, until something ends the wait.
 poll() {
-  local kind marker id text left last='' first=1 over='' ends=",${until},DONE,ERROR,"
+  local kind marker id text left last='' wanted='' failed='' first=1 over='' ends=",${until},DONE,ERROR,"
   while :; do
     list_panes
     find_window "${window}" || die 3 "${problem}"
-    look_for "${ask}" || die 3 "window ${window} went away"
+    look_for "${ask}" || die 3 "${problem}"
     while IFS=$'\t' read -r kind marker id _ text; do
       [[ "${kind}" != +near ]] || printf 'near miss (%s): %s\n' "${marker}" "${id}" >&2
       [[ "${kind}" == +answer ]] || continue
@@ -338,9 +363,11 @@ poll() {
         [[ -n "${first}" && "${marker}" == ACK ]] || over=1
       elif [[ "${ends}" == *",${marker},"* ]]; then
         over=1
+        [[ "${marker}" == ERROR || ",${until}," != *",${marker},"* ]] || wanted=1
+        [[ "${marker}" != ERROR ]] || failed=1
       fi
     done < <(printf '%s\n' "${records}" 2>/dev/null)
-    [[ -z "${over}" || -z "${until}" || "${last}" != ERROR ]] || exit 6
+    [[ -z "${failed}" || -n "${wanted}" ]] || exit 6
     [[ -z "${over}" ]] || exit 0
     [[ "${dead}" == 0 ]] || die 3 "${problem}"
     clock
@@ -357,6 +384,7 @@ poll() {
 poll_words() {
   local word
   for word in "$@"; do
+    [[ -n "${word}" ]] || die 2 'an empty word is neither a time nor a task id'
     if [[ -z "${timeout}" && "${word}" =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
       timeout="${word}"
     elif [[ -n "${ask}" ]]; then
@@ -395,8 +423,10 @@ main() {
   while (($#)); do
     # What stands in the place of a text is text, whatever it begins with, but for our own options.
     if [[ "$1" == -?* ]] && { ((${#words[@]} < texts)) || [[ "$1" == -- && $# -gt 1 ]] ||
-      [[ "$1" =~ ^(-h|--(tag|wait|session|socket|help)(=.*)?)$ ]]; }; then
+      [[ "$1" =~ ^(-h|--(tag|wait|session|socket|help))$ ]] ||
+      { ((${#words[@]} > texts)) && [[ "$1" =~ ^--(tag|wait|session|socket|help)= ]]; }; }; then
       [[ "$1" != -- ]] || { words+=("${@:2}") && break; }
+      no_value "$1"
       [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
       option "$@" && shift "${used}"
       continue
@@ -410,14 +440,14 @@ main() {
     send:3)
       check_id "${words[1]}"
       what="${words[1]}"
+      connect
       take_text "${words[2]}"
       [[ -z "${tag#0}" ]] || { random && what+="+${word}"; }
-      connect
       deliver "[TASK] ${what}"
       ;;
     send-raw:2)
-      take_text "${words[1]}"
       connect
+      take_text "${words[1]}"
       deliver ''
       ;;
     poll:[1-9]*)
@@ -429,7 +459,7 @@ main() {
       connect
       list_panes
       find_window "${window}" || die 3 "${problem}"
-      last_lines 20
+      show_last 20 || die 3 "${problem}"
       [[ "${dead}" == 0 ]] || die 3 "${problem}"
       ;;
     send:*) die 2 "send takes WINDOW TASK_ID DESCRIPTION; put the description in quotes (${me} --help)" ;;

@@ -74,6 +74,7 @@ main() {
   local words=() name
   on_signals 0
   while (($#)); do
+    no_value "$1"
     [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
     used=2
     case "$1" in
@@ -94,6 +95,7 @@ main() {
   ((${#words[@]})) || for name in ${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}; do
     [[ "${name}" == master ]] || words+=("${name}")
   done
+  ((${#words[@]})) || die 2 'SWARM_WINDOWS names no window but master; name one to watch'
   connect
   list_panes
   printf 'watching %s in session %s every %s s; Ctrl-C ends\n' "${words[*]}" "${session}" "${interval}" >&2

@@ -20,20 +20,22 @@ done
 . "${here%/*}/swarm_common.sh"
 
 main() {
-  local window missing=''
+  local window missing='' windows="${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}"
   on_signals 130
   while (($#)); do
+    no_value "$1"
     [[ "$1" != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
     [[ "$1" == -* ]] || die 2 "'$1' is too much: all windows are shown (one: claude_comm.sh status $1)"
     common_option "$@"
     shift "${used}"
   done
   connect
+  [[ "${windows}" == *[!$' \t\n']* ]] || die 2 'SWARM_WINDOWS is blank; name the windows, or unset it'
   list_panes
   say '=== Claude Swarm Status ===\n'
-  for window in ${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}; do
+  for window in ${windows}; do
     say '\n--- %s ---\n' "${window}"
-    find_window "${window}" && last_lines 10 && [[ "${dead}" == 0 ]] && continue
+    find_window "${window}" && show_last 10 && [[ "${dead}" == 0 ]] && continue
     say '(%s)\n' "${problem}"
     missing+=" ${window}"
   done

@@ -4,6 +4,7 @@
 # Needs bash 3.2, tmux 3.2 and awk, stty, ps, sleep, date; nothing else.
 
 set -uf -o pipefail
+unset CDPATH
 # Text is counted in bytes here; tmux still gets to know the user's own encoding.
 [[ -z "${LC_ALL-}" ]] || export LC_CTYPE="${LC_ALL}"
 export -n LC_ALL
@@ -12,7 +13,7 @@ LC_ALL=C
 readonly TMUX_DEADLINE_S=10 # one call takes 2 ms; a frozen server never answers
 readonly LOOK='#{pane_id} #{?pane_dead,1,0} #{?pane_in_mode,1,0} #{?pane_synchronized,1,0}'\
 ' #{?pane_input_off,1,0} #{pid} #{cursor_x}/#{cursor_y}/#{history_size} #{pane_width} #{window_id}'\
-' x#{pane_tty} x#{@swarm_agent} #{window_name}.'
+' x#{pane_tty} x#{@swarm_agent} =#{window_name}.'
 
 program="${SWARM_TMUX:-tmux}"
 session="${SWARM_SESSION:-${CLAUDE_SESSION:-swarm-claude-default}}"
@@ -27,13 +28,18 @@ die() {
   exit "$1"
 }
 
-# say FORMAT VALUE...: printf that ends quietly when nobody reads on.
+# say FORMAT VALUE...: printf that ends quietly when nobody reads on, and only then.
 # shellcheck disable=SC2059  # the format is its first argument
-say() { printf "$@" 2>/dev/null || exit 0; }
+say() {
+  printf "$@" 2>/dev/null && return
+  [[ ! -p /dev/fd/1 && ! -S /dev/fd/1 ]] || exit 0
+  die 70 'standard output cannot be written to'
+}
 
 # on_signals STATUS: what Ctrl-C ends with; whatever ends us, no lock and no process is left.
 on_signals() {
   interrupted="$1"
+  [[ -e /dev/fd/1 ]] || die 70 'standard output is closed'
   trap 'exit "${interrupted}"' INT
   trap 'exit 143' TERM HUP
   trap 'exit 0' PIPE
@@ -57,6 +63,11 @@ common_option() {
   esac
 }
 
+# no_value WORD: a flag is given without one.
+no_value() {
+  [[ ! "$1" =~ ^--(tag|help|once|all|repeat)= ]] || die 2 "${1%%=*} takes no value (${me} --help)"
+}
+
 need_value() { [[ -n "${2-}" ]] || die 2 "$1 needs a value (${me} --help)"; }
 
 # milliseconds NAME TEXT: sets `ms`.
@@ -77,7 +88,7 @@ check_id() {
 
 # connect: checks the session's name and tmux; to be called before all that follows.
 connect() {
-  local install='install tmux 3.2 or later, or name one in SWARM_TMUX'
+  local name install='install tmux 3.2 or later, or name one in SWARM_TMUX'
   [[ "${session}" =~ ^[A-Za-z0-9_-]+$ ]] ||
     die 2 "'${session}' is no session name; letters, digits, '_' and '-' are allowed"
   command -v "${program}" >/dev/null 2>&1 || die 7 "${program} is not installed; ${install}"
@@ -87,6 +98,9 @@ connect() {
     ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] >= 302)) || die 7 "${reply} is too old; ${install}"
   fi
   tmux_command=("${program}" -u ${socket:+-L "${socket}"})
+  for name in awk stty ps sleep date; do
+    command -v "${name}" >/dev/null 2>&1 || die 7 "${name} is not installed; install it"
+  done
 }
 
 # ask tmux ARG...: one tmux command, its output in `reply`; a server that says nothing is an error.
@@ -125,7 +139,7 @@ list_panes() {
 find_window() {
   local id is_dead mode sync off pid at columns home terminal owner name found=''
   while read -r id is_dead mode sync off pid at columns home terminal owner name; do
-    [[ "${name%.}" == "$1" ]] || continue
+    [[ "${name}" == "=$1." ]] || continue
     problem="session ${session} has two windows called $1; rename one of them"
     [[ -z "${found}" || "${found}" == "${home}" ]] || return 1
     [[ -z "${found}" || (-z "${agent}" && "${owner}" != x) ]] || continue
@@ -163,20 +177,34 @@ nap() {
   napping=''
 }
 
+# read_pane BEFORE START ARG...: `reply` is what the reader says of the text BEFORE and that of the
+# pane from row START on. Status 1 and `problem`: the pane is gone. A reader that fails knows nothing.
+read_pane() {
+  reply="$({ printf '%s' "$1" && run tmux capture-pane -p -J -S "$2" -t "${pane}"; } 2>/dev/null |
+    reader "${@:3}"; printf '\n%s' "${PIPESTATUS[*]}")"
+  reader_ran "${reply##* }"
+  [[ "${reply##*$'\n'}" == 0* ]] || { problem="window ${window} went away" && return 1; }
+  reply="${reply%$'\n'*}" && reply="${reply%$'\n'}"
+}
+
+reader_ran() { [[ "$1" == 0 ]] || die 70 'awk failed; nothing is known about the window'; }
+
 # look_for ASK: reads the pane into `records`: "+" (new) or "=" (known from the look before), then
 # the fields of 10.
 look_for() {
-  records="$({ printf '%s\n\001\n' "${records}" && run tmux capture-pane -p -J -S - -t "${pane}"; } |
-    reader read -v known=1 -v ask="$1" -v width="${width}")"
+  read_pane "${records}"$'\n\001\n' - read -v known=1 -v ask="$1" -v width="${width}" && records="${reply}"
 }
 
-# last_lines NUMBER: the end of the pane's text.
-last_lines() { run tmux capture-pane -p -J -S -200 -t "${pane}" | reader last -v count="$1" 2>/dev/null; }
+# show_last NUMBER: the end of the pane's text, without what tmux says of a dead one.
+show_last() {
+  read_pane '' -200 last -v count="$1" -v dead="${dead}" || return
+  [[ -z "${reply}" ]] || say '%s\n' "${reply}"
+}
 
 # reader JOB -v NAME=VALUE...: the grammar, as the end of a pipeline; the same in every awk.
 reader() {
   export LC_ALL
-  exec awk -v job="$1" "${@:2}" "${SWARM_AWK}"
+  exec awk -v job="$1" "${@:2}" "${SWARM_AWK}" 2>/dev/null
 }
 
 readonly SWARM_AWK='
@@ -273,22 +301,30 @@ function escape(s,  out, m, before, after) {
   }
   return out s
 }
-function type_bytes(s,  i, c) { # pieces of hex, cut between characters, and the end of each
-  for (i = 1; i <= length(s); i++) {
-    c = substr(s, i, 1)
-    if (size >= piece - 3 && c !~ /[\200-\277]/) { E[pieces++] = i > 1 ? substr(s, 1, i - 1) : end; size = 0 }
-    P[pieces] = P[pieces] " " hex[c]; size++
+function type_bytes(all,  n, p, i) { # what is left in pieces of hex, and the end of the text up to each (W4, W7)
+  for (; length(left) > piece || (all && left != ""); left = substr(left, n + 1)) {
+    n = length(left) > piece ? piece : length(left)
+    if (n < length(left)) {
+      if (match(substr(left, 1, n), /\n[^\n]*$/)) n = RSTART
+      else {
+        while (n > 1 && substr(left, n + 1, 1) ~ /[\200-\277]/) n--
+        if (match(substr(left, 1, n), /\\+(\[([A-Z]+(\](([ \t:*`]|\357\274\232)*[A-Za-z0-9._+-]*))?)?)?$/) && RSTART > 1) n = RSTART - 1
+      }
+    }
+    p = substr(left, 1, n)
+    for (i = 1; i <= n; i++) P[pieces] = P[pieces] " " hex[substr(p, i, 1)]
+    end = end p; p = end; sub(/[ \t\n]+$/, "", p); end = substr(end, length(p) + 1); sub(/.*\n/, "", p)
+    E[pieces++] = p = substr(p, length(p) > 24 ? length(p) - 23 : 1); end = p (end ~ /\n/ ? "\n" : end)
   }
-  E[pieces] = end = s
 }
 function tail(s) {
-  s = substr(s, length(s) > 24 ? length(s) - 23 : 1); gsub(/[^!-~]/, "", s)
+  gsub(/[^!-~]/, "", s)
   return substr(s, length(s) > 8 ? length(s) - 7 : 1)
 }
 BEGIN {
   pieces = 0; if (!piece) piece = 1600
   for (i = 1; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%02x", i)
-  if (head != "") { longest = length(head); type_bytes(head) }
+  longest = length(left = head)
   for (i = split(ids, list, " "); i; i--) { guarded[list[i]]; guarded[plain(list[i])] }
 }
 known && !answering {
@@ -309,9 +345,9 @@ job == "check" {
 }
 job == "type" {
   line = head == "" ? $0 : escape($0); if (length(line) > longest) longest = length(line)
-  type_bytes((head != "" || NR > 1 ? "\n" : "") line)
+  left = left (head != "" || NR > 1 ? "\n" : "") line; type_bytes(0)
 }
-job == "last" { N[NR] = clean($0); if (N[NR] != "") lines = NR }
+job == "last" { N[NR] = clean($0); if (N[NR] != "" && !(dead && $0 ~ /^Pane is dead/)) lines = NR }
 (job == "read" || job == "open") {
   if (index($0, "[") && marker(s = clean($0))) {
     m = substr(s, RSTART + 1, RLENGTH - 2); p = substr(s, 1, RSTART - 1); after = substr(s, RSTART + RLENGTH)
@@ -337,11 +373,12 @@ END {
     for (w in open) print w
   }
   if (job == "type") {
-    print longest
-    for (i = 0; i <= pieces; i++) {
+    print longest; type_bytes(1)
+    for (i = 0; i < pieces; i++) {
       if (paste == "on") gsub(/( (09|[2-9a-f][0-9a-f]))+/, " 1b 5b 32 30 30 7e& 1b 5b 32 30 31 7e", P[i])
       print "=" tail(E[i]) P[i]
     }
+    print "."
   }
   if (job == "last") for (i = lines > count ? lines - count + 1 : 1; i <= lines; i++) print N[i]
 }
