@@ -20,8 +20,14 @@
 # windows. Exit status: 0 done, 2 usage, 3 tmux failed or an agent ended at once, 5 the session is
 # already there, 7 something is not installed.
 set -euo pipefail
+unset CDPATH
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+here=${BASH_SOURCE[0]}
+while [[ -L "${here}" ]]; do
+  link=$(readlink "${here}")
+  if [[ "${link}" == /* || "${here}" != */* ]]; then here=${link}; else here=${here%/*}/${link}; fi
+done
+root=$(cd "$(dirname "${here}")" && pwd -P)
 # shellcheck source-path=SCRIPTDIR source=swarmcomm/agents/agents.sh
 source "${root}/swarmcomm/agents/agents.sh"
 
@@ -104,6 +110,7 @@ check_words() {
     [[ "${name}" =~ ^[A-Za-z0-9_-]+$ ]] ||
       die 2 "'${name}' is no window name; letters, digits, '_' and '-' are allowed"
   done
+  [[ -n "$(windows | tr -d ' \t\n')" ]] || die 2 "SWARM_WINDOWS is blank; name the windows, or unset it"
   [[ -z "$(windows | tr ' ' '\n' | sort | uniq -d)" ]] || die 2 "two windows have the same name"
   [[ -d "${workdir}" && -x "${workdir}" ]] ||
     die 2 "no folder '${workdir}' to work in; give one that is there with --workdir"
@@ -113,7 +120,7 @@ check_words() {
 
 # Sets agent_*: from the user's own file, which needs Python to be read, or from ours.
 load_profile() {
-  local python text own="${XDG_CONFIG_HOME:-${HOME}/.config}/swarmcomm/agents/${agent}.toml"
+  local python text own="${XDG_CONFIG_HOME:-${HOME:-}/.config}/swarmcomm/agents/${agent}.toml"
   if [[ -z "${agent_file}" && "${agent}" =~ ^[a-z0-9][a-z0-9_-]*$ && -f "${own}" ]]; then agent_file=${own}; fi
   if [[ -n "${agent_file}" ]]; then
     python=$(find_python) || exit 7
@@ -326,12 +333,13 @@ path_with_scripts() {
 # Waits until every agent shows its input line, or for a moment where none is known. Fails where
 # one has ended; its pane stays.
 settle() {
-  local tries window dead status pane row missing="" limit=SETTLE_MS ended=0
+  local tries window dead status pane row missing limit=SETTLE_MS ended=0
   if [[ -n "${agent_ready}" ]]; then limit=READY_MS; fi
   tries=$(($(conf "${limit}") / 100))
   while ((tries-- > 0)); do
-    missing=""
+    missing=gone
     while read -r dead status pane row window; do
+      [[ "${missing}" != gone ]] || missing=""
       if ((dead && ended)); then
         warn "the program in window ${window} ended at once (status ${status#x})$(last_words "${pane}")"
       fi
@@ -340,9 +348,13 @@ settle() {
       elif [[ -z "${agent_ready}" ]] || ! input_line "${pane}" "${row}"; then
         missing=${missing:-ready}
       fi
-    done < <(in_tmux list-panes -s -t "=${session}:" \
+    done < <(in_tmux list-panes -s -t "=${session}:" 2>/dev/null \
       -F '#{pane_dead} x#{pane_dead_status} #{pane_id} #{cursor_y} #{window_name}')
     [[ -n "${missing}" ]] || return 0
+    if [[ "${missing}" == gone ]]; then
+      warn "session ${session} ended while its agents started"
+      return 1
+    fi
     # What ends one window ends the others a moment later: they are told together.
     [[ "${missing}" != dead ]] || ((++ended < 2)) || return 1
     sleep 0.1

@@ -8,6 +8,7 @@
 # System packages are installed as root, or where sudo asks for no password, and only where
 # SWARM_NO_INSTALL is unset. Otherwise it says what to type and ends with 7.
 set -euo pipefail
+unset CDPATH
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv="${root}/.venv"

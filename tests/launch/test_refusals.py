@@ -199,3 +199,51 @@ def test_it_attaches_on_a_terminal(tmux: Tmux, environ: dict[str, str], there: b
         process.kill()
         process.wait()
         os.close(master)
+
+
+def test_windows_that_are_named_by_blanks_are_none(tmux: Tmux, environ: dict[str, str]) -> None:
+    done = Launcher("bash", tmux, environ)("--command", "cat", SWARM_WINDOWS=" \t ")
+    assert done.returncode == 2
+    assert "SWARM_WINDOWS is blank" in done.stderr
+
+
+def test_no_home_is_needed(tmux: Tmux, environ: dict[str, str]) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        environ.pop(name, None)
+    done = Launcher("bash", tmux, environ)("--agent", "nobody")
+    assert done.returncode == 2
+    assert "no agent 'nobody'" in done.stderr
+
+
+def test_a_symlink_and_a_path_of_folders_are_followed(
+    tmux: Tmux, environ: dict[str, str], tmp_path: Path
+) -> None:
+    for folder in ("links", "elsewhere/work", "here/work"):
+        (tmp_path / folder).mkdir(parents=True)
+    real = ROOT / "run_claude_swarm.sh"
+    (tmp_path / "links" / "one").symlink_to(real)
+    (tmp_path / "two").symlink_to("links/one")
+    environ["CDPATH"] = str(tmp_path / "elsewhere")
+    started = subprocess.run(
+        ["../two", "--no-attach", "--command", "cat", "--workdir", "work"],
+        cwd=tmp_path / "here",
+        env=Launcher("bash", tmux, environ).environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert started.returncode == 0, started.stderr
+    where = tmux.run("list-panes", "-s", "-t", f"={SESSION}:", "-F", "#{pane_current_path}")
+    assert set(where.split()) == {str(tmp_path / "here" / "work")}
+
+
+def test_a_session_that_goes_while_its_agents_start_is_said(
+    tmux: Tmux, environ: dict[str, str]
+) -> None:
+    tmux.session("other", {"mine": "cat"})
+    kill = f"tmux -L {tmux.socket} kill-session -t ={SESSION}"
+    done = Launcher("bash", tmux, environ)("--command", f"sleep 0.3; {kill}")
+    assert done.returncode == 3
+    assert "ended while its agents started" in done.stderr
