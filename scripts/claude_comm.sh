@@ -40,8 +40,9 @@ readonly STEP_MS=30          # between two looks while typing
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
 readonly ALIKE_LOOKS=9       # at a piece that changes nothing on the screen
 readonly READY_MS=700        # for the box to come back after a text that has just left
-readonly CLEAR_PRESSES=100   # of C-u for a left-over: an agent may need two for a line
-readonly CLEARED_MS=100      # for the box to be empty after each
+readonly CLEAR_BURST='15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15' # C-u for a left-over
+readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops longer bursts
+readonly CLEARED_MS=300      # for the box to be empty after each, and to stay so
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
 wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
@@ -175,12 +176,16 @@ is_ready() {
 
 # clear_left_over: what a sender that went away left in the box; C-u clears a line at the most.
 clear_left_over() {
-  local presses
-  for ((presses = 0; presses < CLEAR_PRESSES; presses++)); do
-    see_cursor && no_dialog && press 15 || return
-    [[ -n "${ready}" ]] || break
-    ! within "${CLEARED_MS}" box_gets_empty || break
+  local bursts
+  for ((bursts = 0; bursts < CLEAR_BURSTS; bursts++)); do
+    see_cursor && no_dialog || return
+    if [[ -z "${ready}" ]]; then press 15 && break || return; fi
+    press "${CLEAR_BURST}" || return
+    # An agent may paint a moment later what was typed: the box is empty when it stays so.
+    if within "${CLEARED_MS}" box_gets_empty && nap "${CLEARED_MS}" && box_gets_empty; then break; fi
   done
+  problem='the text of a sender that went away stands in its box'
+  ((bursts < CLEAR_BURSTS)) || return
   under_lock "set -pu -t ${pane} @swarm_typing"
 }
 
@@ -210,13 +215,15 @@ stands() {
   done
 }
 
-# has_arrived: it stands and was not there before. In a box of many rows the cursor may end each
-# piece at one place, and equal lines may look alike: then a standing tail is taken after some looks.
+# has_arrived: it stands and was not there before. The box was empty before the first piece. In a
+# full one the cursor may end each piece at one place, and equal lines may look alike: then it is
+# taken after some looks.
 has_arrived() {
   stands || return
   [[ "${cursor}" == "${before}" ]] || return 0
-  [[ -n "${last_shown}" && -n "${ready}" ]] && { [[ "${shown}" != "${last_shown}" ]] ||
-    { [[ -n "${tail}" ]] && ((++looks > ALIKE_LOOKS)); }; }
+  [[ -n "${ready}" ]] || return
+  [[ "${shown}" == "${last_shown}" ]] || return 0
+  ((++looks > ALIKE_LOOKS))
 }
 see_arrive() {
   local looks=0 last_shown="${shown}"

@@ -33,7 +33,6 @@ def test_a_long_task_is_taken_and_done(fullscreen: Rig, face: str) -> None:
     assert fullscreen.tmux.run(*alternate) == "1\n"
 
 
-@pytest.mark.xfail(reason="the cursor is where it was before the piece, and the box looks the same")
 @face
 def test_a_text_whose_pieces_end_at_the_same_place(fullscreen: Rig, face: str) -> None:
     task, text = f"task-same-{face}", "123456789\n" * 500 + "end"
