@@ -13,6 +13,7 @@ unset CDPATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv="${root}/.venv"
 stamp="${venv}/swarmcomm-setup"
+mine="${venv}.unfinished" # there while .venv is being made
 level=""     # or "dev"
 python=""    # 3.11 or later
 packages=()  # names for apt-get
@@ -132,19 +133,28 @@ up_to_date() {
 
 make_environment() {
   local extra made=""
-  if [[ -f "${stamp}" ]]; then made=$(<"${stamp}"); fi
-  rm -f "${stamp}"
+  if [[ -f "${stamp}" ]]; then
+    made=$(<"${stamp}")
+    : >"${mine}"
+  fi
   if [[ "${made}" == *" ${root} "* && -x "${venv}/bin/python" ]]; then
     level=${level:-${made##* }} # it stays as large as it is
   else
+    # What others made is not ours to clear, nor what a link points to.
+    if [[ -L "${venv}" || (-e "${venv}" && ! -f "${mine}") ]]; then
+      die "${venv} is there and was not made by this script; move it away and run the same command again"
+    fi
+    : >"${mine}"
     say "making .venv with $("${python}" -V) (${python})"
     "${python}" -m venv --clear "${venv}" </dev/null || die "${python} -m venv failed"
   fi
+  rm -f "${stamp}"
   extra=${level:+[${level}]}
   say "installing swarmcomm${extra} in it with pip"
   "${venv}/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --editable "${root}${extra}" </dev/null || die "pip could not install swarmcomm${extra}"
   printf '%s %s\n' "$(fingerprint)" "${level}" >"${stamp}"
+  rm -f "${mine}"
   say "ready"
 }
 

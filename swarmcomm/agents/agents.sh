@@ -1,6 +1,6 @@
 # Profiles of the agents, made from the TOML files beside it by
 # python -m swarmcomm.agents.generate; do not edit.
-# shellcheck shell=bash disable=SC2034  # read by run_claude_swarm.sh
+# shellcheck shell=bash disable=SC2034,SC2016  # read by the launcher; hooks have their own $0
 
 agent_names='claude shell'
 

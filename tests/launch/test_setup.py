@@ -170,3 +170,19 @@ def test_an_old_tmux_counts_as_none(room: Room) -> None:
 
 def test_an_unknown_option_is_status_2(room: Room) -> None:
     assert room.setup("--all").returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_an_environment_that_others_made_is_left_alone(room: Room, kind: str) -> None:
+    theirs = room.project / ".venv"
+    if kind == "link":
+        other = room.project / "other"
+        other.mkdir()
+        theirs.symlink_to(other)
+    else:
+        theirs.mkdir()
+    (theirs / "precious").write_text("x")
+    done = room.setup()
+    assert done.returncode == 7
+    assert "was not made by this script" in done.stderr
+    assert (theirs / "precious").exists()
