@@ -42,6 +42,8 @@ readonly ALIKE_LOOKS=9       # at a piece that changes nothing on the screen
 readonly READY_MS=700        # for the box to come back after a text that has just left
 readonly CLEAR_BURST='15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15' # C-u for a left-over
 readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops longer bursts
+readonly PLAIN_LINES=200     # of a text that names its own answers, in a plain terminal
+readonly STILL_MS=1000       # for it to stand still before each of them
 readonly CLEARED_MS=300      # for the box to be empty after each, and to stay so
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
@@ -264,7 +266,7 @@ refuse_command() {
 
 # type_text HEAD: types it; status 1 and `problem` when nothing was typed.
 type_text() {
-  local longest end bytes modes limit=4095 open=''
+  local longest lines end bytes modes limit=4095 open=''
   [[ -n "$1" ]] || refuse_command
   [[ "${OSTYPE}" != darwin* ]] || limit=1023
   if [[ -n "$1" && "${text}" == *'['* ]]; then
@@ -275,13 +277,17 @@ type_text() {
   before="${cursor}" before_row="${row}" before_history="${history}" by_line='' shown=''
   [[ -n "${ready}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
   {
-    IFS= read -r longest || reader_ran 1
+    IFS=' ' read -r longest lines || reader_ran 1
+    ((lines <= PLAIN_LINES)) || die 5 "window ${window} is a plain terminal, and the text names its own\
+ answers in ${lines} lines; the limit there is ${PLAIN_LINES}"
     modes=''
     ((longest <= limit)) || modes="$(stty -a <"${tty}" 2>/dev/null)" ||
       die 3 "window ${window}: stty cannot tell how its terminal reads a long line; nothing was typed"
     [[ "${modes}" != *[!-a-z]icanon* ]] ||
       die 5 "window ${window} reads line by line and keeps ${limit} bytes; a line here has ${longest}"
     while IFS=' ' read -r end bytes || reader_ran 1 && [[ "${end}" != . ]]; do
+      # Echo and output mix: a line with a marker of ours is typed when the terminal stands still.
+      ((lines == 0)) || within "${STILL_MS}" stands_still
       tail="${end#=}" unconfirmed="typed ${window} ${what}"
       under_lock "set -p -t ${pane} @swarm_typing ${what} ; send-keys -t ${pane} -H ${bytes}" || {
         [[ -n "${longest}" ]] && unconfirmed='' && return 1
@@ -292,7 +298,12 @@ type_text() {
     done
     [[ -n "${piece}" ]] || see_arrive
   } < <(exec 2>/dev/null && printf '%s\n' "${text}" |
-    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }" -v piece="${piece}" -v paste="${paste:-off}")
+    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }" -v piece="${piece}" -v paste="${paste:-off}" -v by_line="${by_line}")
+}
+
+stands_still() {
+  local last="${cursor}"
+  look && [[ "${cursor}" == "${last}" ]]
 }
 
 # press_enter: while the text is seen to stand there, once more where it did not leave: no Enter may

@@ -304,7 +304,8 @@ function escape(s,  out, m, before, after) {
 function type_bytes(all,  n, p, i) { # what is left in pieces of hex, and the end of the text up to each (W4, W7)
   for (; length(left) > piece || (all && left != ""); left = substr(left, n + 1)) {
     n = length(left) > piece ? piece : length(left)
-    if (n < length(left)) {
+    if (alone && (i = index(left, "\n")) && i < n) n = i
+    else if (n < length(left)) {
       if (match(substr(left, 1, n), /\n[^\n]*$/)) n = RSTART
       else {
         while (n > 1 && substr(left, n + 1, 1) ~ /[\200-\277]/) n--
@@ -345,7 +346,9 @@ job == "check" {
 }
 job == "type" {
   line = head == "" ? $0 : escape($0); if (length(line) > longest) longest = length(line)
-  left = left (head != "" || NR > 1 ? "\n" : "") line; type_bytes(0)
+  left = left (head != "" || NR > 1 ? "\n" : "") line
+  if (!by_line) type_bytes(0)
+  else if (line ~ /\\\[(TASK|ACK|DONE|ERROR|WAIT|HELP)\]/) alone = 1
 }
 job == "last" { N[NR] = clean($0); if (N[NR] != "" && !(dead && $0 ~ /^Pane is dead/)) lines = NR }
 (job == "read" || job == "open") {
@@ -373,7 +376,7 @@ END {
     for (w in open) print w
   }
   if (job == "type") {
-    print longest; type_bytes(1)
+    print longest " " (alone ? NR + (head != "") : 0); type_bytes(1)
     for (i = 0; i < pieces; i++) {
       if (paste == "on") gsub(/( (09|[2-9a-f][0-9a-f]))+/, " 1b 5b 32 30 30 7e& 1b 5b 32 30 31 7e", P[i])
       print "=" tail(E[i]) P[i]

@@ -53,6 +53,13 @@ STEP_S = 0.02
 #: longest texts are typed, well below SEND_WAIT_S. Who lost its lock can no longer type.
 LOCK_STALE_S = 10.0
 
+#: Lines of a text that names its own answers, in a plain terminal: each is typed when the terminal
+#: stands still, since echo and output mix, and 200 take five seconds.
+PLAIN_ESCAPED_LINES = 200
+
+#: Seconds for a plain terminal to stand still before the next such line.
+STILL_S = 1.0
+
 #: Bytes of text in one tmux command: each is three characters, and tmux takes about 16,300.
 PIECE_BYTES = 1600
 

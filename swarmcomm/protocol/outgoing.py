@@ -136,6 +136,11 @@ def neutralise(text: str) -> str:
     return _NEUTRAL.sub(r"\g<0>\\", _CONTROL.sub("", text))
 
 
+def lines(text: str, limit: int) -> list[str]:
+    """Return *text* line by line, each with its newline, and longer ones as :func:`pieces`."""
+    return [piece for line in re.findall(r"[^\n]*\n|[^\n]+", text) for piece in pieces(line, limit)]
+
+
 def pieces(text: str, limit: int) -> list[str]:
     """Return *text* in pieces of at most *limit* bytes (*limit* >= 16), cut between characters.
 
@@ -156,6 +161,11 @@ def pieces(text: str, limit: int) -> list[str]:
         found.append(text[start:end])
         start = end
     return [*found, text[start:]] if start < len(text) else found
+
+
+def has_escape(text: str) -> bool:
+    """Return whether *text* holds a marker that was escaped for its echo (protocol.md 5.1)."""
+    return any(match[1] for match in _ESCAPABLE.finditer(text))
 
 
 def in_paste_brackets(text: str) -> str:

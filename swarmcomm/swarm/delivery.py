@@ -90,7 +90,7 @@ def _send(
             blocked = make_ready(sight, turn)
             if not blocked:
                 text = compose(capture_all(address.server, pane), pane, sight.manner)
-                _check_text(pane, sight.manner, text, mark)
+                _check_text(pane, sight, text, mark)
                 return _submit(sight, turn, text, mark)
         finally:
             turn.release()
@@ -208,7 +208,11 @@ def type_text(sight: Sight, turn: PaneLock, text: str, mark: str) -> Pane | None
     manner = sight.manner
     first = before = sight.address.look()
     end = 0
-    for piece in protocol.pieces(text, manner.piece_bytes or settings.PIECE_BYTES):
+    by_line = sight.must_be_still(text)
+    cut = protocol.lines if by_line else protocol.pieces
+    for piece in cut(text, manner.piece_bytes or settings.PIECE_BYTES):
+        if by_line:
+            wait_until(settings.STILL_S, sight.stillness())
         keys = protocol.in_paste_brackets(piece) if manner.paste else piece
         turn.type(keys.encode(), mark)
         end += len(piece)
@@ -225,7 +229,7 @@ def _either(one: Callable[[], bool], other: Callable[[], bool]) -> bool:
     return one() or other()
 
 
-def _check_text(pane: Pane, manner: Manner, text: str, mark: str) -> None:
+def _check_text(pane: Pane, sight: Sight, text: str, mark: str) -> None:
     """Refuse what the agent would take for a command, and a line that a cooked terminal would cut.
 
     Raises:
@@ -233,6 +237,7 @@ def _check_text(pane: Pane, manner: Manner, text: str, mark: str) -> None:
         TextTooLongError: a line is longer than the terminal keeps.
         TmuxError: the terminal could not be asked.
     """
+    manner = sight.manner
     if (
         mark == _RAW
         and manner.refuse
@@ -241,6 +246,12 @@ def _check_text(pane: Pane, manner: Manner, text: str, mark: str) -> None:
         raise RefusedError(
             f"window {pane.window}: the agent would take this text for a command of its own;"
             " put a word before it"
+        )
+    lines = text.count("\n") + 1
+    if lines > settings.PLAIN_ESCAPED_LINES and sight.must_be_still(text):
+        raise RefusedError(
+            f"window {pane.window} is a plain terminal, and the text names its own answers in"
+            f" {lines} lines; the limit there is {settings.PLAIN_ESCAPED_LINES}"
         )
     longest = max(len(line.encode()) for line in text.split("\n"))
     limit = settings.COOKED_LINE_BYTES.get(sys.platform, settings.COOKED_LINE_BYTES_DEFAULT)

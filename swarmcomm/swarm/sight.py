@@ -107,6 +107,20 @@ class Sight:
 
         return has_arrived
 
+    def must_be_still(self, text: str) -> bool:
+        """Tell whether *text* is typed line by line, so that output never cuts an escaped echo."""
+        return self._is_by_line(text) and protocol.has_escape(text)
+
+    def stillness(self) -> Callable[[], bool]:
+        """Return what tells, look by look, whether the cursor stands where it stood before."""
+        stood: list[tuple[int, int, int]] = []
+
+        def is_still() -> bool:
+            stood.append(self.address.look().cursor)
+            return stood[-2:] == [stood[-1]] * 2
+
+        return is_still
+
     def stands(self, text: str, before: Pane, pane: Pane | None = None) -> bool:
         """Tell whether the end of *text* stands where it was typed since *before* (W7)."""
         pane = pane or self.address.look()

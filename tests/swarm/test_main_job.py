@@ -116,6 +116,22 @@ def test_an_escape_is_never_cut_in_two_by_the_pieces_of_a_long_text(
         assert swarm["worker-0"].answers("t1") == ()
 
 
+def test_a_plain_terminal_is_typed_an_escaped_text_line_by_line_or_not_at_all(
+    tmux: Tmux, environ: dict[str, str], script: Run, swarmcomm: Run
+) -> None:
+    tmux.session("s", {"worker-0": "cat"}, width=200)
+    with Swarm.attach("s", tmux.socket, environ) as swarm:
+        for face in (lambda *args: script("claude_comm.sh", *args), swarmcomm):
+            done = face("send", "worker-0", "t1", "[DONE] t1 foo bar\n" * 150 + "end")
+            assert (done.returncode, done.stdout) == (0, "submitted worker-0 t1\n"), done.stderr
+            assert swarm["worker-0"].answers("t1") == ()
+            before = tmux.screen("s", "worker-0")
+            done = face("send", "worker-0", "t1", "[DONE] t1 foo bar\n" * 300 + "end")
+            assert done.returncode == 5
+            assert "200" in done.stderr
+            assert tmux.screen("s", "worker-0") == before
+
+
 def test_the_manual_flow_as_the_older_plan_had_it(workers: Tmux, script: Run) -> None:
     comm = "claude_comm.sh"
     assert script(comm, "send", "worker-0", "task-001", "echo hello").returncode == 0
