@@ -2,14 +2,14 @@
 # Usage: test.sh
 #
 # Runs every check of swarmcomm and ends with 0 where all passed. A check that fails is named, and
-# the others go on; what it printed follows at the end. Two checks at most run at a time.
+# the others go on; what it printed follows at the end. Three checks at most run at a time.
 #
 # The checks have a home and a place for tmux sockets of their own: the user's tmux is never touched.
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 work=""  # a private folder: sockets, homes, what the checks print
-tests="" # process id of the tests in the background
+lanes=() # process ids of the tests in the background
 
 say() { printf 'test: %s\n' "$*"; }
 
@@ -21,13 +21,15 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT TERM
   stand_alone
-  say "the tests of faults and of the scripts run in the background; the others go on meanwhile"
+  say "some tests run in the background, since they mostly wait; the others go on meanwhile"
   set -m
   {
     check faults pytest tests/faults -p no:cacheprovider
     check bats limited bats --print-output-on-failure tests/shell
   } &
-  tests=$!
+  lanes+=($!)
+  check claude pytest tests/agents -p no:cacheprovider &
+  lanes+=($!)
   set +m
   check format ruff format --check .
   check lint ruff check .
@@ -36,9 +38,8 @@ main() {
   check shellcheck shell_check
   check wheel wheel_check
   check pytest pytest tests --ignore=tests/faults --ignore=tests/agents -p no:cacheprovider
-  check claude pytest tests/agents -p no:cacheprovider
-  wait "${tests}"
-  tests=""
+  wait "${lanes[@]}"
+  lanes=()
   sizes
   summary
 }
@@ -156,8 +157,8 @@ summary() {
 }
 
 clean_up() {
-  local socket
-  [[ -z "${tests}" ]] || kill -- "-${tests}" 2>/dev/null
+  local socket lane
+  for lane in ${lanes[@]+"${lanes[@]}"}; do kill -- "-${lane}" 2>/dev/null; done
   for socket in "${work}"/tmux/tmux-*/*; do
     [[ ! -S "${socket}" ]] || tmux -S "${socket}" kill-server 2>/dev/null
   done

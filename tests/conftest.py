@@ -103,7 +103,7 @@ def environ(
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("SWARM_", "CLAUDE", "TMUX"))
+        if not key.startswith(("SWARM_", "CLAUDE", "TMUX", "XDG_"))
     }
     home = tmp_path_factory.mktemp("home")
     return {
