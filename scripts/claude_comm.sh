@@ -44,7 +44,8 @@ readonly CLEAR_BURST='15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 1
 readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops longer bursts
 readonly PLAIN_LINES=200     # of a text that names its own answers, in a plain terminal
 readonly STILL_MS=1000       # for it to stand still before each of them
-readonly CLEARED_MS=300      # for the box to be empty after each, and to stay so
+readonly CLEARED_MS=300      # for the box to be empty after each
+readonly STAYS_EMPTY_MS=1500 # and to stay so
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
 wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
@@ -184,7 +185,7 @@ clear_left_over() {
     if [[ -z "${ready}" ]]; then press 15 && break || return; fi
     press "${CLEAR_BURST}" || return
     # An agent may paint a moment later what was typed: the box is empty when it stays so.
-    if within "${CLEARED_MS}" box_gets_empty && nap "${CLEARED_MS}" && box_gets_empty; then break; fi
+    if within "${CLEARED_MS}" box_gets_empty && nap "${STAYS_EMPTY_MS}" && box_gets_empty; then break; fi
   done
   problem='the text of a sender that went away stands in its box'
   ((bursts < CLEAR_BURSTS)) || return

@@ -42,9 +42,11 @@ CLEAR_BURST = 20
 #: Bursts for a left-over: of the longest text that is typed some 1,000 lines are cleared so.
 CLEAR_BURSTS = 100
 
-#: Seconds for the box to be seen empty after a burst, and for it to stay so: an agent may paint
-#: what was typed a moment later.
+#: Seconds for the box to be seen empty after a burst.
 CLEARED_S = 0.3
+
+#: Seconds for it to stay empty: a busy machine may paint so much later what was typed before.
+STAYS_EMPTY_S = 1.5
 
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02

@@ -138,7 +138,7 @@ def clear_box(sight: Sight, turn: PaneLock) -> bool:
                 return False
             turn.type(CLEAR_LINE * settings.CLEAR_BURST)
             if wait_until(settings.CLEARED_S, sight.is_empty_box):
-                clock.sleep(settings.CLEARED_S)
+                clock.sleep(settings.STAYS_EMPTY_S)
                 if sight.is_empty_box():
                     break
         else:

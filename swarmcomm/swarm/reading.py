@@ -174,6 +174,8 @@ class _Hooks:
         if self._first:
             self._first = False
             self._records = records
+            for known in filter(None, map(witness.task_of, records)):
+                ledger.sent(HOOK, known)
             told = witness.read(records, self.ask)
             self._doubted = {
                 str(answer.wire_id)
@@ -191,7 +193,7 @@ class _Hooks:
             task = witness.task_of(record)
             if task is not None:
                 self._doubted.discard(task)
-                ledger.sent_again(HOOK, task)
+                ledger.sent(HOOK, task)
             self._records.append(record)
             if record.event == witness.STOP:
                 entries += self._take(witness.read(self._records, self.ask), ledger)

@@ -208,6 +208,7 @@ class Ledger:
     def __init__(self) -> None:
         self._exchanges: dict[str, list[list[Entry]]] = defaultdict(lambda: [[]])
         self._place: dict[tuple[str, str], int] = defaultdict(int)
+        self._sent: set[tuple[str, str]] = set()
 
     def take(self, witness: str, answer: protocol.Answer) -> Entry | None:
         """Return a new entry, or None for what is known, or came after the end."""
@@ -220,15 +221,24 @@ class Ledger:
         end = _end(entries)
         if end is not None and answer.marker in ENDS and witness in end.told:
             # A reader takes one end of an exchange: this is the end of the next one.
-            self.sent_again(witness, wire_id)
+            self._go_on(witness, wire_id)
             return self.take(witness, answer)
         if end is not None or (entries and answer.marker is Marker.ACK):
             return None
         entries.append(Entry(answer, {witness: answer.text}))
         return entries[-1]
 
-    def sent_again(self, witness: str, wire_id: str) -> None:
-        """Note that *witness* saw the task sent: a new exchange, if the one before has ended."""
+    def sent(self, witness: str, wire_id: str) -> None:
+        """Note that *witness* saw the task sent: a new exchange, if the one before has ended.
+
+        The first time it is the exchange that another witness may have told to its end already.
+        """
+        end = _end(self._at(witness, wire_id))
+        if (witness, wire_id) in self._sent or (end is not None and witness in end.told):
+            self._go_on(witness, wire_id)
+        self._sent.add((witness, wire_id))
+
+    def _go_on(self, witness: str, wire_id: str) -> None:
         if _end(self._at(witness, wire_id)) is not None:
             self._place[witness, wire_id] += 1
 
@@ -236,7 +246,7 @@ class Ledger:
         """Note that *witness* sees no end: a new exchange, if it has told the end of one."""
         end = _end(self._at(witness, wire_id))
         if end is not None and witness in end.told:
-            self.sent_again(witness, wire_id)
+            self._go_on(witness, wire_id)
 
     def _at(self, witness: str, wire_id: str) -> list[Entry]:
         exchanges = self._exchanges[wire_id]

@@ -144,7 +144,7 @@ def events(*told: tuple[str, str]) -> list[str]:
     entries = []
     for witness, line in told:
         if line == "again":
-            ledger.sent_again(witness, "t1")
+            ledger.sent(witness, "t1")
         elif line == "open":
             ledger.seen_open(witness, "t1")
         else:
@@ -159,6 +159,13 @@ def events(*told: tuple[str, str]) -> list[str]:
 def test_both_tell_one_event_whoever_is_first() -> None:
     assert events((SCREEN, "DONE t1 a b"), (HOOK, "DONE t1 a `b`")) == ["DONE a b screen+hook"]
     assert events((HOOK, "DONE t1 `x`"), (SCREEN, "DONE t1 x")) == ["DONE `x` hook+screen"]
+
+
+def test_a_hook_that_is_slower_than_the_screen_from_the_sending_on_tells_nothing_twice() -> None:
+    told = [(SCREEN, "ACK t1"), (SCREEN, "DONE t1"), (HOOK, "again")]
+    told += [(HOOK, "ACK t1"), (HOOK, "DONE t1")]
+    assert events(*told) == ["ACK  screen+hook", "DONE  screen+hook"]
+    assert len(events(*told, (HOOK, "again"), (SCREEN, "open"), *told[:2])) == 4
 
 
 def test_looking_again_is_no_news() -> None:
