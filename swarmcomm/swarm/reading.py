@@ -175,7 +175,7 @@ class _Hooks:
             self._first = False
             self._records = records
             for known in filter(None, map(witness.task_of, records)):
-                ledger.sent(HOOK, known)
+                ledger.sent_before(HOOK, known)
             told = witness.read(records, self.ask)
             self._doubted = {
                 str(answer.wire_id)

@@ -238,6 +238,10 @@ class Ledger:
             self._go_on(witness, wire_id)
         self._sent.add((witness, wire_id))
 
+    def sent_before(self, witness: str, wire_id: str) -> None:
+        """Note that *witness* has seen the task sent already when its first look was taken."""
+        self._sent.add((witness, wire_id))
+
     def _go_on(self, witness: str, wire_id: str) -> None:
         if _end(self._at(witness, wire_id)) is not None:
             self._place[witness, wire_id] += 1
