@@ -29,6 +29,7 @@ from swarmcomm.protocol.outgoing import (
     tail,
 )
 from swarmcomm.protocol.screen import Answer, NearMiss, Reading, open_ids, read, render, task_counts
+from swarmcomm.protocol.stream import Anchor, Heard, Hearer, LineBuffer
 
 __all__ = [
     "ANSWERS",
@@ -37,8 +38,12 @@ __all__ = [
     "NEXT",
     "TASK_ID_MAX",
     "TEXT_MAX_BYTES",
+    "Anchor",
     "Answer",
     "Exchange",
+    "Heard",
+    "Hearer",
+    "LineBuffer",
     "Marker",
     "NearMiss",
     "Reading",

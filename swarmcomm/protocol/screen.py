@@ -69,7 +69,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """A line that may matter; *head* is None when its markers stand inside a sentence."""
 
     row: int
@@ -135,22 +135,32 @@ def render(reading: Reading) -> str:
     return "".join(text for _, text in sorted(rows, key=lambda row: row[0]))
 
 
-def _lines(screen: str, width: int) -> Iterator[_Line]:
-    """Yield the lines with a marker that is neither escaped nor without an id (2.6, 4.1, 5.1)."""
+def line_of(row: int, raw: str, before: str, width: int) -> Line | None:
+    """Return *raw* as a line that may matter, where *before* is the one above it.
+
+    None: without a marker, with an escaped one, or without an id (2.6, 4.1, 5.1).
+    """
+    line = clean(raw)
+    match = MARKER.search(line)
+    if match is None:
+        return None
+    prefix = line[: match.start()]
+    if not is_decoration(prefix):
+        return Line(row, line, None)
+    if prefix.endswith("\\") or _wrapped_escape(before, width):
+        return None
+    read = read_id(line, match.end())
+    return Line(row, line, Head(Marker(match[1]), read)) if read is not None else None
+
+
+def _lines(screen: str, width: int) -> Iterator[Line]:
     before = ""
     for row, raw in enumerate(screen.split("\n")):
         # Most lines end here: 50,000 of them in a few milliseconds.
         if "[" in raw:
-            line = clean(raw)
-            match = MARKER.search(line)
-            if match is not None:
-                prefix = line[: match.start()]
-                if not is_decoration(prefix):
-                    yield _Line(row, line, None)
-                elif not prefix.endswith("\\") and not _wrapped_escape(before, width):
-                    read = read_id(line, match.end())
-                    if read is not None:
-                        yield _Line(row, line, Head(Marker(match[1]), read))
+            line = line_of(row, raw, before, width)
+            if line is not None:
+                yield line
         before = raw
 
 
@@ -160,7 +170,7 @@ def _wrapped_escape(before: str, width: int) -> bool:
     return before.endswith("\\") and byte_length(before) >= width - WRAP_SLACK
 
 
-def _read_one(lines: list[_Line], ask: WireId, exact: bool) -> Reading:
+def _read_one(lines: list[Line], ask: WireId, exact: bool) -> Reading:
     plain = ask.tag is None
     tasks = [t for t in lines if t.is_task and t.wire_id is not None]
     follows_tag = plain and not exact
@@ -185,7 +195,7 @@ def _read_one(lines: list[_Line], ask: WireId, exact: bool) -> Reading:
     return collected.reading(bool(own), wire_id, collected.exchange(wire_id).state)
 
 
-def _read_any(lines: list[_Line]) -> Reading:
+def _read_any(lines: list[Line]) -> Reading:
     newest: dict[WireId, int] = {}
     for line in lines:
         if line.is_task and line.wire_id:
@@ -217,11 +227,16 @@ def _read_any(lines: list[_Line]) -> Reading:
     return collected.reading(bool(newest), None, state)
 
 
+def near_miss(reason: str, line: Line) -> NearMiss:
+    """Return *line* as one that looks like an answer and is none."""
+    return NearMiss(reason, cut(line.line.lstrip(" "), NEAR_MISS_MAX_BYTES), line.row)
+
+
 def _same_task(wire_id: WireId | None, other: WireId) -> bool:
     return wire_id is not None and wire_id.task_id == other.task_id
 
 
-def _near_reason(line: _Line, wire_id: WireId, seen: set[str]) -> str | None:
+def _near_reason(line: Line, wire_id: WireId, seen: set[str]) -> str | None:
     """Return why *line*, which is no answer of *wire_id*, looks like one (protocol.md 7)."""
     if line.head is None:
         return "sentence" if _names(line.line, wire_id) else None
@@ -255,7 +270,7 @@ class _Collected:
         return self._exchanges.setdefault(wire_id, Exchange())
 
     def take(
-        self, line: _Line, head: Head, wire_id: WireId, unseen: bool, keep_late: bool = True
+        self, line: Line, head: Head, wire_id: WireId, unseen: bool, keep_late: bool = True
     ) -> None:
         exchange = self.exchange(wire_id)
         text = cut(head.text, TEXT_MAX_BYTES)
@@ -272,9 +287,8 @@ class _Collected:
         names = tuple(name for name, is_set in flags.items() if is_set)
         self.answers.append(Answer(head.marker, wire_id, text, names, line.row))
 
-    def near(self, reason: str, line: _Line) -> None:
-        kept = cut(line.line.lstrip(" "), NEAR_MISS_MAX_BYTES)
-        self.near_misses.append(NearMiss(reason, kept, line.row))
+    def near(self, reason: str, line: Line) -> None:
+        self.near_misses.append(near_miss(reason, line))
 
     def reading(self, task_seen: bool, wire_id: WireId | None, state: State) -> Reading:
         return Reading(tuple(self.answers), tuple(self.near_misses), task_seen, wire_id, state)

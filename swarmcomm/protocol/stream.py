@@ -1,0 +1,330 @@
+"""What a program printed, as a stream: bytes of a terminal to lines, lines to answers.
+
+For programs that print lines. Nothing is lost between two looks, however much scrolls by; a program
+that paints is read from its screen.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from swarmcomm.protocol.exchange import Exchange, State, Verdict
+from swarmcomm.protocol.grammar import ENDS, TEXT_MAX_BYTES, Marker, WireId, cut
+from swarmcomm.protocol.screen import Answer, NearMiss, line_of, near_miss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from swarmcomm.protocol.screen import Line
+
+#: Characters of one line that are kept; what is longer is cut.
+LINE_MAX = 65_536
+#: Wire ids that are remembered: of the oldest the exchange is forgotten.
+IDS_KEPT = 20_000
+#: Lines by which a place is found again.
+ANCHOR_LINES = 6
+
+_CONTROL = re.compile(
+    r"\x1b\[([0-?]*)[ -/]*([@-~])"  # CSI: parameters, final
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # OSC and other strings
+    r"|\x1b[ -/]*([0-~])"  # other escapes
+    r"|([\x00-\x1f\x7f-\x9f])",
+    re.DOTALL,
+)
+_TAB = 8
+#: Finals of CSI and escapes that leave the row: who uses them paints.
+_LEAVES_ROW = frozenset("ABEFHLMSTdefr")
+_ESCAPE_LEAVES_ROW = frozenset("78DEMc")
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
+
+
+class LineBuffer:
+    """Makes lines of what a program prints; every way of cutting the bytes gives the same.
+
+    A line is what its row showed at its end: what a carriage return, a backspace or an escape
+    sequence overwrote is gone. *painted* tells that the cursor was moved to other rows, so that
+    only the screen knows what stands there; what the row held is not a line then.
+    """
+
+    def __init__(self, unfinished: str = "") -> None:
+        self.painted = False
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._raw = unfinished[:LINE_MAX]
+        self._segment = len(self._raw)  # characters since the last carriage return
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that *data* completes, without blanks at their ends."""
+        *whole, rest = self._decode(data).split("\n")
+        if not whole:
+            self._append(rest)
+            return []
+        lines = [
+            line.rstrip()
+            if not self._raw and (line := raw.rstrip("\r")).isprintable() and len(line) <= LINE_MAX
+            else self._end(raw)
+            for raw in whole
+        ]
+        self._append(rest)
+        return lines
+
+    @property
+    def unfinished(self) -> str:
+        """The row that no newline has ended yet, as it shows now."""
+        return self._shown(self._raw.rstrip("\r"))
+
+    def _end(self, raw: str) -> str:
+        self._append(raw)
+        line = self._shown(self._raw.rstrip("\r"))
+        self._raw, self._segment = "", 0
+        return line
+
+    def _append(self, text: str) -> None:
+        for number, part in enumerate(text.split("\r")):
+            if number:
+                if len(self._raw) > LINE_MAX:
+                    self._raw = self._shown(self._raw)
+                self._raw += "\r"
+                self._segment = 0
+            room = LINE_MAX - self._segment
+            self._raw += part[:room]
+            self._segment += len(part[:room])
+
+    def _shown(self, raw: str) -> str:
+        """Return what a row shows after *raw*."""
+        row = _Row()
+        end = 0
+        for control in _CONTROL.finditer(raw):
+            row.put(raw[end : control.start()])
+            end = control.end()
+            if not row.obey(control):
+                self.painted = True
+                row = _Row()
+        row.put(raw[end:])
+        return "".join(row.cells[:LINE_MAX]).rstrip()
+
+
+class _Row:
+    """One row of a terminal."""
+
+    def __init__(self) -> None:
+        self.cells: list[str] = []
+        self._at = 0
+
+    def put(self, text: str) -> None:
+        if not text:
+            return
+        self._reach()
+        self.cells[self._at : self._at + len(text)] = text
+        self._at += len(text)
+
+    def _reach(self) -> None:
+        self.cells += " " * (self._at - len(self.cells))
+
+    def obey(self, control: re.Match[str]) -> bool:
+        """Do what a control sequence says; return whether that stays in the row."""
+        parameters, final, escape, byte = control.groups()
+        if byte is not None:
+            self._obey_byte(byte)
+        elif escape is not None:
+            return escape not in _ESCAPE_LEAVES_ROW
+        elif final is not None:
+            return self._obey_sequence(parameters, final)
+        return True
+
+    def _obey_byte(self, byte: str) -> None:
+        if byte == "\r":
+            self._at = 0
+        elif byte == "\b":
+            self._at = max(0, self._at - 1)
+        elif byte == "\t":
+            self._at += _TAB - self._at % _TAB
+
+    def _obey_sequence(self, parameters: str, final: str) -> bool:
+        if final in _LEAVES_ROW or parameters.startswith(("?1049", "?1047", "?47")):
+            return False
+        if final == "J":
+            if parameters not in ("", "0"):
+                return False
+            final = "K"
+        digits = parameters.split(";")[0]
+        count = min(int(digits), LINE_MAX) if digits.isascii() and digits.isdigit() else 0
+        if final == "K":
+            self._erase(count)
+        elif final == "C":
+            self._at = min(LINE_MAX, self._at + max(1, count))
+        elif final == "D":
+            self._at = max(0, self._at - max(1, count))
+        elif final in "G`":
+            self._at = max(0, count - 1)
+        elif final == "P":
+            del self.cells[self._at : self._at + max(1, count)]
+        elif final == "X":
+            self._blank(self._at, self._at + max(1, count))
+        elif final == "@":
+            self._reach()
+            self.cells[self._at : self._at] = " " * max(1, count)
+        return True
+
+    def _erase(self, what: int) -> None:
+        if what == 0:
+            del self.cells[self._at :]
+        else:
+            self._blank(0, self._at + 1 if what == 1 else len(self.cells))
+
+    def _blank(self, first: int, end: int) -> None:
+        for at in range(first, min(end, len(self.cells))):
+            self.cells[at] = " "
+
+
+class Heard(NamedTuple):
+    """What one line told: *answer* or *near_miss*; neither where it is a ``[TASK]`` line.
+
+    *begins* says that an exchange of *wire_id* begins with it.
+    """
+
+    wire_id: WireId | None
+    begins: bool = False
+    answer: Answer | None = None
+    near_miss: NearMiss | None = None
+
+
+@dataclass
+class _Asked:
+    exchange: Exchange
+    again: bool = False  # its [TASK] came once more before its end
+
+
+class Hearer:
+    """Takes the lines of a window one by one, in their order, and tells what each one says.
+
+    The rules are those of a screen that is read for any task (protocol.md 2 to 7), except that an
+    exchange which has ended stays what it was when its id is sent again.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._before = ""
+        self._asked: dict[WireId, _Asked] = {}
+        self._newest: dict[str, WireId] = {}
+        self._echoing: set[WireId] = set()
+        self._last: deque[str] = deque(maxlen=ANCHOR_LINES)
+        self._count = 0
+
+    def take(self, lines: Sequence[str]) -> Iterator[Heard]:
+        """Yield what *lines* tell, the next ones in order."""
+        for number, raw in enumerate(lines):
+            if "[" in raw:
+                before = lines[number - 1] if number else self._before
+                line = line_of(number, raw, before, self._width)
+                heard = self._hear(line) if line and line.head else None
+                if heard:
+                    yield heard
+        if lines:
+            self._before = lines[-1]
+            self._count += len(lines)
+            self._last.extend(lines[-ANCHOR_LINES:])
+
+    def tentative(self, row: str) -> Heard | None:
+        """Return what a row says that nothing has ended yet; it is taken as it stands."""
+        line = line_of(0, row, self._before, self._width)
+        return self._hear(line) if line and line.head and not line.is_task else None
+
+    def newest(self, task_id: str) -> WireId | None:
+        """Return the wire id under which *task_id* was sent last."""
+        return self._newest.get(task_id)
+
+    @property
+    def anchor(self) -> Anchor:
+        """The place after the last line that was taken."""
+        return Anchor(self._count, tuple(map(_words, self._last)))
+
+    def _hear(self, line: Line) -> Heard | None:
+        wire_id = line.wire_id
+        if line.is_task:
+            return self._sent(wire_id) if wire_id else None
+        if wire_id is None:
+            return None if self._echoing else Heard(None, near_miss=near_miss("id", line))
+        if wire_id in self._asked:
+            self._echoing.discard(wire_id)
+        elif wire_id.task_id in self._newest:
+            return Heard(wire_id, near_miss=near_miss("tag", line))
+        elif self._echoing:
+            return None
+        return self._answered(line, wire_id)
+
+    def _sent(self, wire_id: WireId) -> Heard:
+        self._newest[wire_id.task_id] = wire_id
+        self._echoing.add(wire_id)
+        asked = self._asked.get(wire_id)
+        if asked is not None and asked.exchange.state not in (State.ENDED, State.SENT):
+            asked.again = True
+            return Heard(wire_id)
+        begins = asked is None or asked.exchange.state is State.ENDED
+        if begins:
+            self._begin(wire_id)
+        return Heard(wire_id, begins)
+
+    def _begin(self, wire_id: WireId) -> _Asked:
+        self._asked.pop(wire_id, None)  # the newest stands last
+        self._asked[wire_id] = asked = _Asked(Exchange())
+        if len(self._asked) > IDS_KEPT:
+            oldest = next(iter(self._asked))
+            del self._asked[oldest]
+            self._newest.pop(oldest.task_id, None)
+            self._echoing.discard(oldest)
+        return asked
+
+    def _answered(self, line: Line, wire_id: WireId) -> Heard | None:
+        assert line.head is not None
+        marker = line.head.marker
+        asked = self._asked.get(wire_id)
+        begins = asked is None
+        unseen = wire_id.tag is None and wire_id.task_id not in self._newest
+        if asked is None:
+            asked = self._begin(wire_id)
+        elif asked.again and asked.exchange.state is State.ENDED and marker is Marker.ACK:
+            asked, begins = self._begin(wire_id), True
+        text = cut(line.head.text, TEXT_MAX_BYTES)
+        verdict = asked.exchange.take(marker, text)
+        if verdict is Verdict.LATE:
+            return Heard(wire_id, near_miss=near_miss("late", line))
+        if verdict is not Verdict.ACCEPTED:
+            return None
+        flags = {
+            "task-not-seen": unseen,
+            "no-ack": marker in ENDS and not asked.exchange.acknowledged,
+            "cut": text != line.head.text,
+        }
+        names = tuple(name for name, is_set in flags.items() if is_set)
+        return Heard(wire_id, begins, Answer(marker, wire_id, text, names))
+
+
+class Anchor(NamedTuple):
+    """A place in what a window printed: so many lines stand *above* it; *words* are of the last."""
+
+    above: int
+    words: tuple[str, ...]
+
+    def find(self, lines: Sequence[str]) -> int | None:
+        """Return how many of *lines* stand above the place, or None where it is not there.
+
+        A history loses lines at its top only, so that the place can have moved up and never down:
+        of lines that look alike the lowest that can be it is taken.
+        """
+        wanted = self.words
+        for end in range(min(self.above, len(lines)), len(wanted) - 1, -1):
+            if all(
+                _words(line) == word
+                for line, word in zip(lines[end - len(wanted) : end], wanted, strict=True)
+            ):
+                return end
+        return None
+
+
+def _words(line: str) -> str:
+    """Return of *line* what every way of reading a terminal agrees on."""
+    return _WORDS.sub("", line)
