@@ -23,11 +23,12 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from swarmcomm.protocol import Answer, Marker
-    from swarmcomm.swarm import Event, Swarm, Task, Window
+    from swarmcomm.store import Event
+    from swarmcomm.swarm import Swarm, Task, Window
 
 _HOME = {
     "Answer": "swarmcomm.protocol",
-    "Event": "swarmcomm.swarm",
+    "Event": "swarmcomm.store",
     "InvalidInputError": "swarmcomm.errors",
     "Marker": "swarmcomm.protocol",
     "NotFoundError": "swarmcomm.errors",

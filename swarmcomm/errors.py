@@ -2,7 +2,8 @@
 
 The type says whose fault it is: :class:`InvalidInputError` and its children are the caller's,
 :class:`RefusedError` is the window's state, :class:`TmuxError` is tmux's, :class:`TaskFailedError`
-the worker's. All derive from :class:`SwarmError`.
+the worker's, :class:`StoreError` that of the file where events are kept. All derive from
+:class:`SwarmError`.
 """
 
 from __future__ import annotations
@@ -81,3 +82,29 @@ class TaskFailedError(SwarmError):
         super().__init__(f"{wire_id} ended in ERROR{': ' + text if text else ''}")
         self.wire_id = wire_id
         self.text = text
+
+
+class StoreError(SwarmError):
+    """The store cannot be used; what was in it is as it was."""
+
+    exit_status = 5
+
+
+class StoreBusyError(StoreError):
+    """Another program did not give up the lock in time."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full, or files may not grow any more."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The file or its folder may not be read or written."""
+
+
+class StoreCorruptError(StoreError):
+    """The file is damaged, or none of ours."""
+
+
+class StoreNewerError(StoreError):
+    """A newer swarmcomm wrote the file."""

@@ -69,6 +69,9 @@ PIECE_BYTES = 1600
 COOKED_LINE_BYTES = {"darwin": 1023}
 COOKED_LINE_BYTES_DEFAULT = 4095
 
+#: Seconds to wait for another program that writes events; one transaction takes some ms.
+STORE_BUSY_S = 5.0
+
 #: Oldest tmux that has all we need (new-session -e, copy-mode -q).
 TMUX_MINIMUM = (3, 2)
 

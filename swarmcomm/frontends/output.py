@@ -10,7 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from swarmcomm.protocol import NearMiss
-    from swarmcomm.swarm import Event, State
+    from swarmcomm.store import Event
+    from swarmcomm.swarm import State
     from swarmcomm.swarm.witness import WitnessedAnswer
 
 NOT_CONFIRMED = 4

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, protocol, settings
 from swarmcomm.errors import InvalidInputError, NotFoundError, TaskFailedError, WaitTimeoutError
+from swarmcomm.store import Event
 from swarmcomm.swarm import reading, states
 from swarmcomm.swarm.delivery import Delivery, Outcome, send_raw, send_task
-from swarmcomm.swarm.reading import Event, Gaze
+from swarmcomm.swarm.reading import Gaze
 from swarmcomm.swarm.sight import Address
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux import launch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError
+from swarmcomm.store import Event
 from swarmcomm.swarm import witness
 from swarmcomm.swarm.states import State, state_of, text_of
 from swarmcomm.swarm.witness import HOOK, SCREEN, Entry, Ledger, Record, Spool, WitnessedAnswer
@@ -24,7 +25,6 @@ from swarmcomm.tmux.pane import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from swarmcomm.tmux.server import Server
 
@@ -34,27 +34,6 @@ _UNTOLD = frozenset({State.DRAFT, State.UNKNOWN})
 
 #: Records of hooks in which answers are looked for.
 _RECORDS_KEPT = 5_000
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that a watcher saw on a window.
-
-    An answer has a *marker*, its ids and its *flags* (protocol.md). A change of what the agent is
-    doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
-    its reason is in *flags* and *text* is its line. *witnesses* of an answer are those that told
-    it so far: screen, hook.
-    """
-
-    window: str
-    marker: protocol.Marker | None
-    task_id: str | None
-    wire_id: str | None
-    text: str
-    flags: tuple[str, ...]
-    state: State | None
-    time: datetime
-    witnesses: tuple[str, ...] = ()
 
 
 @dataclass

@@ -1,0 +1,212 @@
+"""The store: events that any number of watchers record, each once, under numbers that only grow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarmcomm.store.events import (
+    COLUMNS,
+    NOTICES,
+    Event,
+    Found,
+    Place,
+    event_of,
+    identity,
+    merged,
+    row_of,
+    stamp,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from swarmcomm.store.database import Database
+
+__all__ = ["FILE", "NOTICES", "Event", "Found", "Place", "Store"]
+
+#: Name of the file in the state folder.
+FILE = "events.db"
+
+#: Answers of a pane that a reader is given to go on with: more than a screen's history holds.
+TOLD_KEPT = 20_000
+
+#: Events that are pruned in one transaction, so that nobody waits for long.
+_PRUNED_AT_ONCE = 5_000
+
+_VALUES = ", ".join("?" * (5 + COLUMNS.count(",") + 1))
+
+
+class Store:
+    """The store of one state folder.
+
+    Any number of threads may use one object, each call whole. Each process opens its own, also
+    after a fork. A call that writes blocks up to STORE_BUSY_S seconds for others that write; one
+    that reads does not wait for them. Every method raises StoreError where the file cannot be
+    used: StoreBusyError, StoreFullError, StoreReadOnlyError, StoreCorruptError say why, and what
+    was stored stays as it was.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take what :meth:`open` opened."""
+        self._database = database
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """Return the store in *folder*; both are made where missing, for nobody else to read.
+
+        Raises:
+            StoreNewerError: a newer swarmcomm wrote it; nothing was changed.
+            StoreError: it cannot be used, or the folder is not ours alone to write.
+        """
+        from swarmcomm.store.database import Database  # sqlite3 is only loaded when used
+
+        return cls(Database(Path(folder).absolute() / FILE))
+
+    def record(
+        self, found: Sequence[Found], anchors: Mapping[Place, str] | None = None
+    ) -> list[Event]:
+        """Store what is new of *found* and the *anchors* in one transaction.
+
+        Returns the stored event of each, in their order. What is there already is not stored
+        again, and gets the witnesses that it did not have: an answer is the same by pane,
+        exchange, marker and text, a near miss by pane, reason and line, a state when it is the
+        newest of its pane. A notice is always new.
+        """
+        with self._database.writing() as connection:
+            for place, anchor in (anchors or {}).items():
+                connection.execute(
+                    "INSERT INTO anchor VALUES (?, ?, ?) ON CONFLICT (server, pane_id)"
+                    " DO UPDATE SET anchor = excluded.anchor",
+                    (place.server, place.pane_id, anchor),
+                )
+            return [_record(connection, one) for one in found]
+
+    def after(
+        self,
+        number: int,
+        session: str | None = None,
+        windows: Collection[str] | None = None,
+        server: str | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """Return the first *limit* events with a greater number, by number."""
+        where = "number > ? AND text IS NOT NULL"
+        words: list[object] = [number]
+        for name, word in (("session", session), ("server", server)):
+            if word is not None:
+                where += f" AND {name} = ?"
+                words.append(word)
+        if windows is not None:
+            where += f" AND window_name IN ({', '.join('?' * len(windows))})"
+            words += windows
+        rows = self._rows(
+            f"SELECT number, {COLUMNS} FROM event WHERE {where} ORDER BY number LIMIT ?",
+            *words,
+            limit,
+        )
+        return [event_of(row[0], row[1:]) for row in rows]
+
+    def last(self) -> int:
+        """Return the highest number that was ever given, also to an event that is gone; 0: none."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+        return int(rows[0][0]) if rows else 0
+
+    def told(self, server: str, pane_id: str) -> list[tuple[Event, int]]:
+        """Return the newest answers of a pane with their exchange, by number.
+
+        At most TOLD_KEPT; the text of those that were pruned is "".
+        """
+        rows = self._rows(
+            f"SELECT number, exchange, {COLUMNS} FROM event"
+            " WHERE server = ? AND pane_id = ? AND marker IS NOT NULL"
+            f" ORDER BY number DESC LIMIT {TOLD_KEPT}",
+            server,
+            pane_id,
+        )
+        return [(event_of(row[0], row[2:]), row[1]) for row in reversed(rows)]
+
+    def anchor(self, server: str, pane_id: str) -> str:
+        """Return where the reading of a pane stands; "" where nobody said."""
+        rows = self._rows(
+            "SELECT anchor FROM anchor WHERE server = ? AND pane_id = ?", server, pane_id
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def prune(self, before: datetime) -> int:
+        """Remove the events of a time before *before*; return how many.
+
+        Their numbers are not given again. Of the newest TOLD_KEPT answers and near misses among
+        them their ids stay, so that what is still on a screen is not told once more.
+        """
+        removed = 0
+        while True:
+            with self._database.writing() as connection:
+                numbers = connection.execute(
+                    "SELECT number FROM event WHERE time < ? AND text IS NOT NULL LIMIT ?",
+                    (stamp(before), _PRUNED_AT_ONCE),
+                ).fetchall()
+                connection.executemany(
+                    "UPDATE event SET text = NULL, flags = '[]' WHERE number = ?", numbers
+                )
+                connection.execute(
+                    "DELETE FROM event WHERE text IS NULL AND (identity IS NULL OR number <="
+                    " (SELECT number FROM event WHERE text IS NULL"
+                    f" ORDER BY number DESC LIMIT 1 OFFSET {TOLD_KEPT}))"
+                )
+            removed += len(numbers)
+            if len(numbers) < _PRUNED_AT_ONCE:
+                return removed
+
+    def close(self) -> None:
+        """Close the file; nothing else may be called afterwards."""
+        self._database.close()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._database.reading() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def _record(connection: sqlite3.Connection, found: Found) -> Event:
+    event, place = found.event, found.place
+    key = identity(found)
+    values = row_of(event)
+    if key is not None:
+        row = connection.execute(
+            f"SELECT number, text, {COLUMNS} FROM event WHERE identity = ?", (key,)
+        ).fetchone()
+        if row:
+            return _witnessed(connection, event, event_of(row[0], row[2:]), row[1] is None)
+    elif event.state is not None:
+        row = connection.execute(
+            f"SELECT number, {COLUMNS} FROM event"
+            " WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1",
+            (place.server, place.pane_id),
+        ).fetchone()
+        newest = event_of(row[0], row[1:]) if row else None
+        told = event_of(0, values)
+        if newest and (newest.state, newest.text) == (told.state, told.text):
+            return newest
+    number = connection.execute(
+        "INSERT INTO event (identity, server, session, pane_id, exchange,"
+        f" {COLUMNS}) VALUES ({_VALUES})",
+        (key, place.server, place.session, place.pane_id, found.exchange, *values),
+    ).lastrowid
+    assert number is not None
+    return event_of(number, values)
+
+
+def _witnessed(connection: sqlite3.Connection, event: Event, stored: Event, pruned: bool) -> Event:
+    witnesses = merged(stored.witnesses, event.witnesses)
+    if witnesses != stored.witnesses:
+        connection.execute(
+            "UPDATE event SET witnesses = ? WHERE number = ?",
+            (json.dumps(witnesses), stored.number),
+        )
+    if pruned:
+        return replace(event, witnesses=witnesses, number=stored.number)
+    return replace(stored, witnesses=witnesses)

@@ -1,0 +1,309 @@
+"""The database file: made private and whole, opened, migrated; what goes wrong has a name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import sqlite3
+import stat
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock, settings
+from swarmcomm.errors import (
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreNewerError,
+    StoreReadOnlyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Statements that bring the schema from the number of each to the next; never changed once out.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # identity: NULL where nothing is the same. text: NULL where it was pruned, and the row
+        # stays only so that what is still on a screen is not told again.
+        """
+        CREATE TABLE event (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            identity BLOB UNIQUE,
+            server TEXT NOT NULL,
+            session TEXT NOT NULL,
+            pane_id TEXT NOT NULL,
+            exchange INTEGER NOT NULL,
+            window_name TEXT NOT NULL,
+            marker TEXT,
+            task_id TEXT,
+            wire_id TEXT,
+            text TEXT,
+            flags TEXT NOT NULL,
+            state TEXT,
+            time TEXT NOT NULL,
+            witnesses TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX answers ON event (server, pane_id, number) WHERE marker IS NOT NULL",
+        "CREATE INDEX states ON event (server, pane_id, number) WHERE state IS NOT NULL",
+        "CREATE INDEX pruned ON event (number) WHERE text IS NULL",
+        """
+        CREATE TABLE anchor (
+            server TEXT NOT NULL,
+            pane_id TEXT NOT NULL,
+            anchor TEXT NOT NULL,
+            PRIMARY KEY (server, pane_id)
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+#: Seconds after which a file that was being made is somebody's who was killed.
+_LEFT_OVER_S = 60.0
+
+
+class Database:
+    """One connection, for all threads of one process; not to be used across a fork."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file at *path*, which is made where there is none, with its folder.
+
+        Raises:
+            StoreError: it cannot be used; which one says why, and the file is as it was.
+        """
+        self.path = path
+        self._lock = threading.Lock()
+        with _named(path):
+            _make_folder(path.parent)
+            if not os.path.lexists(path):
+                _make(path)
+            self._file = _check(path)
+            self._connection = _connect(path)
+        try:
+            with _named(path):
+                _migrate(self._connection, path)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Run one transaction, which has the lock from its first statement on.
+
+        Blocks up to STORE_BUSY_S seconds while another program writes. An exception in it leaves
+        everything as it was.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._lock, _named(self.path):
+            self._check_file()
+            with _transaction(self._connection) as connection:
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one SELECT; never waits for those that write.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+        with self._lock, _named(self.path):
+            self._check_file()
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the connection; what was written is kept."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _check_file(self) -> None:
+        """Nobody else would ever see what is written to a file that has no name any more."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            raise StoreError(f"{self.path} was removed or replaced while in use; start again")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after a full disk it is not
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and those above it that are missing, for nobody else."""
+    for missing in (*reversed(folder.parents), folder):
+        if not missing.exists():
+            with suppress(FileExistsError):
+                missing.mkdir(mode=0o700)
+    found = folder.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise StoreError(f"{folder} is no folder; set SWARM_STATE_DIR to one of yours")
+    if found.st_uid != os.geteuid():
+        raise StoreError(
+            f"{folder} belongs to somebody else (uid {found.st_uid});"
+            " set SWARM_STATE_DIR to a folder of yours"
+        )
+    if found.st_mode & 0o022:
+        raise StoreError(f"others may write to {folder}; take that away with: chmod 700 {folder}")
+
+
+def _make(path: Path) -> None:
+    """Make a whole database under another name and give it its own; who is second uses the first's.
+
+    So it is never there half, and a lock is never lost to a file that this process closes.
+    """
+    new = path.with_name(f"{path.name}.new-{secrets.token_hex(8)}")
+    for old in path.parent.glob(f"{path.name}.new-*"):
+        with suppress(OSError):
+            if clock.now().timestamp() - old.stat().st_mtime > _LEFT_OVER_S:
+                old.unlink()
+    file = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+        os.close(file)
+        connection = _connect(new)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with _transaction(connection):
+                _upgrade(connection, 0)
+        finally:
+            connection.close()
+        with suppress(FileExistsError):
+            path.hardlink_to(new)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _check(path: Path) -> tuple[int, int]:
+    """Return device and inode of the file, which has to be a file of ours."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
+        raise StoreError(f"{path} is {what}; move it away, and a new store is made")
+    if found.st_uid != os.geteuid():
+        raise StoreError(
+            f"{path} belongs to somebody else (uid {found.st_uid});"
+            " set SWARM_STATE_DIR to a folder of yours"
+        )
+    if found.st_size == 0:
+        raise _corrupt(path, "it is empty")
+    if found.st_mode & 0o077:
+        path.chmod(found.st_mode & 0o700)
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=rw",
+        uri=True,
+        timeout=settings.STORE_BUSY_S,
+        isolation_level=None,  # a transaction begins and ends where it says so
+        check_same_thread=False,  # the lock sees to it
+    )
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection)
+    if version == 0:
+        raise _corrupt(path, "it is no store of swarmcomm")
+    if version > len(MIGRATIONS):
+        raise StoreNewerError(
+            f"{path} was written by a newer swarmcomm (schema {version}, this one knows"
+            f" {len(MIGRATIONS)}): upgrade swarmcomm, or set SWARM_STATE_DIR to another folder"
+        )
+    if version < len(MIGRATIONS):
+        with _transaction(connection):
+            _upgrade(connection, _version(connection))  # perhaps somebody else was faster
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    for migration in MIGRATIONS[version:]:
+        for statement in migration:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # not the database's fault but ours
+            raise
+        raise _name(path, error, code) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise _full(path, why) from error
+        if error.errno in _READ_ONLY:
+            raise _read_only(path, why) from error
+        raise StoreError(f"{path} cannot be used: {why}") from error
+
+
+def _name(path: Path, error: sqlite3.Error, code: int) -> StoreError:
+    primary = code & 0xFF
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusyError(
+            f"{path}: another program has had its lock for {settings.STORE_BUSY_S:g} s;"
+            " try again, and end the one that hangs"
+        )
+    if primary == sqlite3.SQLITE_FULL or code in (
+        sqlite3.SQLITE_IOERR_WRITE,  # a limit on the size of files
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+    ):
+        return _full(path, str(error))
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return _read_only(path, str(error))
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        return _corrupt(path, str(error))
+    return StoreError(f"{path} cannot be used: {error}")
+
+
+def _full(path: Path, why: str) -> StoreFullError:
+    return StoreFullError(
+        f"{path} could not be written ({why}): the disk is full, or the size of files is limited;"
+        " make room, as with: swarmcomm events --prune 30d"
+    )
+
+
+def _read_only(path: Path, why: str) -> StoreReadOnlyError:
+    return StoreReadOnlyError(
+        f"{path} cannot be opened or written ({why}): let it and its folder be yours and writable,"
+        " or set SWARM_STATE_DIR to a folder that is"
+    )
+
+
+def _corrupt(path: Path, why: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{path} is damaged ({why}) and kept as it is: move it away with its -wal file, and a new"
+        " one is made; what can be read of it: sqlite3 FILE .recover"
+    )

@@ -1,0 +1,122 @@
+"""What is stored: events, where they were seen, and when two of them are the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from swarmcomm.protocol import Marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: First flags of events that tell of the reading itself: each time is one of its own.
+NOTICES = frozenset({"gap"})
+
+#: Columns of an event, in the order of :func:`row_of` and :func:`event_of`.
+COLUMNS = "window_name, marker, task_id, wire_id, text, flags, state, time, witnesses"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that a watcher saw on a window.
+
+    An answer has a *marker*, its ids and its *flags* (protocol.md). A change of what the agent is
+    doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
+    its reason is in *flags* and *text* is its line; so does a notice, whose first flag is one of
+    NOTICES. *witnesses* of an answer are those that told it so far: screen, hook. *number* is that
+    of the store; None where it is not stored.
+    """
+
+    window: str
+    marker: Marker | None
+    task_id: str | None
+    wire_id: str | None
+    text: str
+    flags: tuple[str, ...]
+    state: str | None
+    time: datetime
+    witnesses: tuple[str, ...] = ()
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was seen; *server* tells one tmux server's life from another."""
+
+    server: str
+    session: str
+    window: str
+    pane_id: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a reader found; *exchange* counts those of its wire id on the pane, 0 for others."""
+
+    place: Place
+    event: Event
+    exchange: int = 0
+
+
+def identity(found: Found) -> bytes | None:
+    """Return what is the same for the same answer or near miss; None for what never is."""
+    event, place = found.event, found.place
+    what: tuple[object, ...]
+    if event.marker:
+        what = (event.wire_id, found.exchange, event.marker)
+    elif event.state is not None or NOTICES.intersection(event.flags[:1]):
+        return None
+    else:
+        what = event.flags[:1]
+    whole = json.dumps((place.server, place.pane_id, what, event.text))
+    return blake2b(whole.encode(), digest_size=16).digest()
+
+
+def row_of(event: Event) -> tuple[str | None, ...]:
+    """Return the values of COLUMNS for *event*; half a character becomes ``?``."""
+    return (
+        _whole(event.window),
+        event.marker and str(event.marker),
+        event.task_id,
+        event.wire_id,
+        _whole(event.text),
+        json.dumps(event.flags),
+        event.state and str(event.state),
+        stamp(event.time),
+        json.dumps(event.witnesses),
+    )
+
+
+def event_of(number: int, row: Sequence[Any]) -> Event:
+    """Return the event of a row's COLUMNS, its time in local time."""
+    window, marker, task_id, wire_id, text, flags, state, time, witnesses = row
+    return Event(
+        window,
+        Marker(marker) if marker else None,
+        task_id,
+        wire_id,
+        text or "",
+        tuple(json.loads(flags)),
+        state,
+        datetime.fromisoformat(time).astimezone(),
+        tuple(json.loads(witnesses)),
+        number,
+    )
+
+
+def stamp(time: datetime) -> str:
+    """Return *time* as ISO 8601 in UTC with milliseconds; later times are greater as text."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def merged(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of both, each once, in their order."""
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
