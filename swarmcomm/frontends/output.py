@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from swarmcomm.protocol import NearMiss
     from swarmcomm.store import Event
     from swarmcomm.swarm import State
-    from swarmcomm.swarm.witness import WitnessedAnswer
+    from swarmcomm.swarm.ledger import WitnessedAnswer
 
 NOT_CONFIRMED = 4
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-    from swarmcomm.swarm.witness import WitnessedAnswer
+    from swarmcomm.swarm.ledger import WitnessedAnswer
 
 __all__ = ["Address", "Delivery", "Event", "Outcome", "State", "Swarm", "Task", "Window"]
 

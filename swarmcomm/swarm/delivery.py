@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
+from swarmcomm.swarm.ledger import HOOK, SCREEN
 from swarmcomm.swarm.sight import Address, Sight, wait_until
-from swarmcomm.swarm.witness import HOOK, SCREEN, Spool, task_of
+from swarmcomm.swarm.witness import Spool, task_of
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
 from swarmcomm.tmux.pane import Manner, Pane, capture_all
 from swarmcomm.tmux.pane import manner as pane_manner

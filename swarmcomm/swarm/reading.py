@@ -10,8 +10,9 @@ from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError
 from swarmcomm.store import Event
 from swarmcomm.swarm import witness
+from swarmcomm.swarm.ledger import HOOK, SCREEN, Entry, Ledger, WitnessedAnswer
 from swarmcomm.swarm.states import State, state_of, text_of
-from swarmcomm.swarm.witness import HOOK, SCREEN, Entry, Ledger, Record, Spool, WitnessedAnswer
+from swarmcomm.swarm.witness import Record, Spool
 from swarmcomm.tmux.pane import (
     Manner,
     Pane,

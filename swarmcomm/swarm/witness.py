@@ -1,7 +1,6 @@
 """A second witness beside the screen: what an agent's hooks wrote down (frontends/hook.py).
 
-Which file that is, its pane's option ``@swarm_witness`` and its server's pid say. Screen and hooks
-tell the same answers; the ledger makes one event of them, whoever is first.
+Which file that is, its pane's option ``@swarm_witness`` and its server's pid say.
 """
 
 from __future__ import annotations
@@ -10,21 +9,16 @@ import json
 import os
 import re
 import stat
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm import protocol
-from swarmcomm.protocol import ENDS, Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from swarmcomm.tmux.pane import Pane
-
-SCREEN = "screen"
-HOOK = "hook"
 
 PROMPT = "UserPromptSubmit"
 STOP = "Stop"
@@ -51,13 +45,6 @@ class Record:
     event: str
     turn: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WitnessedAnswer(protocol.Answer):
-    """An answer and who told it by the time that it was given out: screen, hook, or both."""
-
-    witnesses: tuple[str, ...] = field(default=(), compare=False)
 
 
 def records(text: str) -> list[Record]:
@@ -176,111 +163,3 @@ class Spool:
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
         return whole
-
-
-@dataclass
-class Entry:
-    """One answer in the ledger, and what each witness told of it, in the order they came."""
-
-    answer: protocol.Answer
-    told: dict[str, str]
-
-    def witnessed(self) -> WitnessedAnswer:
-        """Return the answer with its witnesses so far."""
-        answer = self.answer
-        return WitnessedAnswer(
-            answer.marker,
-            answer.wire_id,
-            answer.text,
-            answer.flags,
-            answer.row,
-            tuple(self.told),
-        )
-
-
-class Ledger:
-    """Makes one entry of what two witnesses tell of the same answer; the first end stays.
-
-    Each wire id has its exchanges one after the other, and each witness is in one of them: it may
-    be behind, but what it tells of an exchange that is over is no news.
-    """
-
-    def __init__(self) -> None:
-        self._exchanges: dict[str, list[list[Entry]]] = defaultdict(lambda: [[]])
-        self._place: dict[tuple[str, str], int] = defaultdict(int)
-        self._sent: set[tuple[str, str]] = set()
-
-    def take(self, witness: str, answer: protocol.Answer) -> Entry | None:
-        """Return a new entry, or None for what is known, or came after the end."""
-        wire_id = str(answer.wire_id)
-        entries = self._at(witness, wire_id)
-        for entry in entries:
-            if entry.answer.marker is answer.marker and _is_same(entry, witness, answer):
-                entry.told.setdefault(witness, answer.text)
-                return None
-        end = _end(entries)
-        if end is not None and answer.marker in ENDS and witness in end.told:
-            # A reader takes one end of an exchange: this is the end of the next one.
-            self._go_on(witness, wire_id)
-            return self.take(witness, answer)
-        if end is not None or (entries and answer.marker is Marker.ACK):
-            return None
-        entries.append(Entry(answer, {witness: answer.text}))
-        return entries[-1]
-
-    def sent(self, witness: str, wire_id: str) -> None:
-        """Note that *witness* saw the task sent: a new exchange, if the one before has ended.
-
-        The first time it is the exchange that another witness may have told to its end already.
-        """
-        end = _end(self._at(witness, wire_id))
-        if (witness, wire_id) in self._sent or (end is not None and witness in end.told):
-            self._go_on(witness, wire_id)
-        self._sent.add((witness, wire_id))
-
-    def sent_before(self, witness: str, wire_id: str) -> None:
-        """Note that *witness* has seen the task sent already when its first look was taken."""
-        self._sent.add((witness, wire_id))
-
-    def _go_on(self, witness: str, wire_id: str) -> None:
-        if _end(self._at(witness, wire_id)) is not None:
-            self._place[witness, wire_id] += 1
-
-    def seen_open(self, witness: str, wire_id: str) -> None:
-        """Note that *witness* sees no end: a new exchange, if it has told the end of one."""
-        end = _end(self._at(witness, wire_id))
-        if end is not None and witness in end.told:
-            self._go_on(witness, wire_id)
-
-    def _at(self, witness: str, wire_id: str) -> list[Entry]:
-        exchanges = self._exchanges[wire_id]
-        place = self._place[witness, wire_id]
-        while len(exchanges) <= place:
-            exchanges.append([])
-        return exchanges[place]
-
-
-def _end(entries: Sequence[Entry]) -> Entry | None:
-    return next((entry for entry in entries if entry.answer.marker in ENDS), None)
-
-
-def _is_same(entry: Entry, witness: str, answer: protocol.Answer) -> bool:
-    """Tell whether *answer* is the one of *entry*, both of one marker.
-
-    A witness tells each of its own with one text. Of another witness the text may differ by
-    Markdown and by a wrap; an ACK and an end are there only once.
-    """
-    if witness in entry.told:
-        return entry.told[witness] == answer.text
-    if answer.marker not in (Marker.WAIT, Marker.HELP):
-        return True
-    ours, theirs = (_letters(text) for text in (answer.text, entry.answer.text))
-    return ours == theirs or (bool(ours and theirs) and _begins_alike(ours, theirs))
-
-
-def _letters(text: str) -> str:
-    return "".join(char for char in text if char.isalnum())
-
-
-def _begins_alike(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)

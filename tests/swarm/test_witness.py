@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from swarmcomm import Swarm
 from swarmcomm.protocol import Answer, Marker, WireId
-from swarmcomm.swarm.witness import HOOK, SCREEN, Ledger, Record, Spool, read, records, task_of
+from swarmcomm.swarm.ledger import HOOK, SCREEN, Ledger
+from swarmcomm.swarm.witness import Record, Spool, read, records, task_of
 from swarmcomm.tmux.pane import list_panes
 from tests.conftest import Tmux, wait_for
 

@@ -1,0 +1,189 @@
+"""What several witnesses told of the answers of one window, made one.
+
+Screen and hooks tell the same answers; the ledger makes one entry of them, whoever is first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swarmcomm import protocol
+from swarmcomm.protocol import ENDS, Marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: The terminal: what it shows, and what was printed to it.
+SCREEN = "screen"
+HOOK = "hook"
+
+_WITNESSES = (SCREEN, HOOK)
+
+#: Wire ids that are remembered; the oldest are forgotten.
+_IDS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessedAnswer(protocol.Answer):
+    """An answer and who told it by the time that it was given out: screen, hook, or both.
+
+    *exchange* counts the exchanges of its wire id on its pane, from 0.
+    """
+
+    witnesses: tuple[str, ...] = field(default=(), compare=False)
+    exchange: int = field(default=0, compare=False)
+
+
+@dataclass
+class Entry:
+    """One answer in the ledger, and what each witness told of it, in the order they came."""
+
+    answer: protocol.Answer
+    told: dict[str, str]
+    exchange: int
+
+    def witnessed(self) -> WitnessedAnswer:
+        """Return the answer with its witnesses so far."""
+        answer = self.answer
+        return WitnessedAnswer(
+            answer.marker,
+            answer.wire_id,
+            answer.text,
+            answer.flags,
+            answer.row,
+            tuple(self.told),
+            self.exchange,
+        )
+
+
+class Ledger:
+    """Makes one entry of what two witnesses tell of the same answer; the first end stays.
+
+    Each wire id has its exchanges one after the other, and each witness is in one of them: it may
+    be behind, but what it tells of an exchange that is over is no news. *seconded* are the entries
+    that a second witness has told since somebody emptied it.
+    """
+
+    def __init__(self) -> None:
+        self.seconded: list[Entry] = []
+        self._exchanges: dict[str, list[list[Entry]]] = {}
+        self._first: dict[str, int] = {}  # the exchange in which a witness finds a wire id
+        self._place: dict[tuple[str, str], int] = {}
+        self._sent: set[tuple[str, str]] = set()
+
+    def restore(self, answers: Iterable[WitnessedAnswer]) -> None:
+        """Take what was told before, in its order, by readers that are gone."""
+        for answer in answers:
+            wire_id = str(answer.wire_id)
+            self._first[wire_id] = answer.exchange
+            self._sent.update((witness, wire_id) for witness in _WITNESSES)
+            entries = self._at(SCREEN, wire_id)
+            # The text is that of who came first; others may word it differently.
+            first = answer.witnesses[:1]
+            entries.append(Entry(answer, dict.fromkeys(first, answer.text), answer.exchange))
+
+    def take(self, witness: str, answer: protocol.Answer) -> Entry | None:
+        """Return a new entry, or None for what is known, or came after the end."""
+        wire_id = str(answer.wire_id)
+        entries = self._at(witness, wire_id)
+        known = self.known(witness, answer)
+        if known is not None:
+            if witness not in known.told:
+                known.told[witness] = answer.text
+                self.seconded.append(known)
+            return None
+        end = _end(entries)
+        if end is not None and answer.marker in ENDS and witness in end.told:
+            # A reader takes one end of an exchange: this is the end of the next one.
+            self._go_on(witness, wire_id)
+            return self.take(witness, answer)
+        if end is not None or (entries and answer.marker is Marker.ACK):
+            return None
+        place = self._place_of(witness, wire_id)
+        entries.append(Entry(answer, {witness: answer.text}, place))
+        return entries[-1]
+
+    def known(self, witness: str, answer: protocol.Answer) -> Entry | None:
+        """Return the entry of *answer*, which *witness* tells, if there is one."""
+        entries = self._at(witness, str(answer.wire_id))
+        return next(
+            (
+                entry
+                for entry in entries
+                if entry.answer.marker is answer.marker and _is_same(entry, witness, answer)
+            ),
+            None,
+        )
+
+    def sent(self, witness: str, wire_id: str) -> None:
+        """Note that *witness* saw the task sent: a new exchange, if the one before has ended.
+
+        The first time it is the exchange that another witness may have told to its end already.
+        """
+        end = _end(self._at(witness, wire_id))
+        if (witness, wire_id) in self._sent or (end is not None and witness in end.told):
+            self._go_on(witness, wire_id)
+        self._sent.add((witness, wire_id))
+
+    def sent_before(self, witness: str, wire_id: str) -> None:
+        """Note that *witness* has seen the task sent already when its first look was taken."""
+        self._sent.add((witness, wire_id))
+
+    def seen_open(self, witness: str, wire_id: str) -> None:
+        """Note that *witness* sees no end: a new exchange, if it has told the end of one."""
+        end = _end(self._at(witness, wire_id))
+        if end is not None and witness in end.told:
+            self._go_on(witness, wire_id)
+
+    def _go_on(self, witness: str, wire_id: str) -> None:
+        if _end(self._at(witness, wire_id)) is not None:
+            self._place[witness, wire_id] = self._place_of(witness, wire_id) + 1
+
+    def _place_of(self, witness: str, wire_id: str) -> int:
+        return self._place.get((witness, wire_id), self._first.get(wire_id, 0))
+
+    def _at(self, witness: str, wire_id: str) -> list[Entry]:
+        exchanges = self._exchanges.get(wire_id)
+        if exchanges is None:
+            exchanges = self._exchanges[wire_id] = []
+            self._forget_oldest()
+        place = self._place_of(witness, wire_id)
+        while len(exchanges) <= place:
+            exchanges.append([])
+        return exchanges[place]
+
+    def _forget_oldest(self) -> None:
+        if len(self._exchanges) > _IDS_KEPT:
+            oldest = next(iter(self._exchanges))
+            del self._exchanges[oldest]
+            self._first.pop(oldest, None)
+            for witness in _WITNESSES:
+                self._place.pop((witness, oldest), None)
+                self._sent.discard((witness, oldest))
+
+
+def _end(entries: Sequence[Entry]) -> Entry | None:
+    return next((entry for entry in entries if entry.answer.marker in ENDS), None)
+
+
+def _is_same(entry: Entry, witness: str, answer: protocol.Answer) -> bool:
+    """Tell whether *answer* is the one of *entry*, both of one marker.
+
+    A witness tells each of its own with one text. Of another witness the text may differ by
+    Markdown and by a wrap; an ACK and an end are there only once.
+    """
+    if witness in entry.told:
+        return entry.told[witness] == answer.text
+    if answer.marker not in (Marker.WAIT, Marker.HELP):
+        return True
+    ours, theirs = (_letters(text) for text in (answer.text, entry.answer.text))
+    return ours == theirs or (bool(ours and theirs) and _begins_alike(ours, theirs))
+
+
+def _letters(text: str) -> str:
+    return "".join(char for char in text if char.isalnum())
+
+
+def _begins_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
