@@ -23,6 +23,20 @@ _GONE = re.compile(
 )
 
 
+def failure(command: str, said: str) -> TmuxError:
+    """Return the error for *command*, which tmux answered with *said*."""
+    if _GONE.search(said):
+        return NotFoundError(f"tmux: {said}")
+    return TmuxError(f"tmux {command} failed: {said}")
+
+
+def no_answer(deadline_s: float) -> TmuxError:
+    """Return the error for a call that took longer than *deadline_s*."""
+    return TmuxError(
+        f"tmux did not answer within {deadline_s:g} s; nothing is known about the window"
+    )
+
+
 class Reply(tmux_cmd):
     """What tmux answered: *returncode*, *stdout* and *stderr* as lists of lines, and *text*."""
 
@@ -37,9 +51,7 @@ class Reply(tmux_cmd):
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise TmuxError(
-                f"tmux did not answer within {deadline_s:g} s; nothing is known about the window"
-            ) from None
+            raise no_answer(deadline_s) from None
         except OSError as error:
             raise MissingProgramError(
                 f"{argv[0]} cannot be run ({error.strerror}); install tmux"
@@ -84,15 +96,17 @@ class Server(libtmux.Server):
             TmuxError: no answer within the deadline.
             MissingProgramError: tmux cannot be run.
         """
+        where = () if target is None else ("-t", str(target))
+        return Reply(self.argv(cmd, *where, *map(str, args)), self.deadline_s)
+
+    def argv(self, *args: str) -> list[str]:
+        """Return the command line of a tmux process that *args* are given to."""
         argv = [str(self.tmux_bin), "-u"]
         if self.socket_name:
             argv.append(f"-L{self.socket_name}")
         if self.config_file:
             argv.append(f"-f{self.config_file}")
-        argv.append(cmd)
-        if target is not None:
-            argv += ["-t", str(target)]
-        return Reply([*argv, *map(str, args)], self.deadline_s)
+        return [*argv, *args]
 
     def ask(self, *args: str) -> str:
         """Run one tmux command and return what it printed.
@@ -104,10 +118,7 @@ class Server(libtmux.Server):
         reply = self.cmd(*args)
         if reply.returncode == 0:
             return reply.text
-        said = " ".join(reply.stderr) or f"status {reply.returncode}"
-        if _GONE.search(said):
-            raise NotFoundError(f"tmux: {said}")
-        raise TmuxError(f"tmux {args[0]} failed: {said}")
+        raise failure(args[0], " ".join(reply.stderr) or f"status {reply.returncode}")
 
     def _check_version(self) -> None:
         said = Reply([str(self.tmux_bin), "-V"], self.deadline_s).text.strip()

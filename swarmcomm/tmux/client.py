@@ -1,0 +1,202 @@
+"""A tmux process in control mode; it has no thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import subprocess
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock
+from swarmcomm.errors import TmuxError
+from swarmcomm.tmux.control import Broken, Notice, Parser, Reply
+from swarmcomm.tmux.server import failure, no_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from swarmcomm.tmux.control import Message
+
+#: Bytes that a pipe is made to hold, where the system can: fewer and larger reads under a flood.
+_PIPE_BYTES = 1 << 20
+
+#: Seconds between two looks whether the client was closed while a full pipe is waited for.
+_STEP_S = 0.1
+
+
+class Request:
+    """A line of commands that was sent, and the replies to it as they come.
+
+    *on_first* is called in the thread that reads, with the first reply and whether nobody waits
+    for it any more.
+    """
+
+    def __init__(self, token: bytes, on_first: Callable[[Reply, bool], None] | None = None) -> None:
+        self.token = token
+        self.replies: list[Reply] = []
+        self.lost = False
+        self._given_up = False
+        self._on_first = on_first
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+
+    def take(self, reply: Reply) -> bool:
+        """Return whether *reply* was the last one."""
+        if reply.ok and reply.body == self.token:
+            self._done.set()
+            return True
+        with self._lock:
+            on_first, self._on_first = self._on_first, None
+            if on_first:
+                on_first(reply, self._given_up)
+            if not self._given_up:
+                self.replies.append(reply)
+        return False
+
+    def lose(self) -> None:
+        """End it: no reply will come any more."""
+        self.lost = True
+        self._done.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether it ended within *timeout_s*; if not, it is given up."""
+        if self._done.wait(max(0.0, timeout_s)):
+            return True
+        with self._lock:
+            self._given_up = True
+        return False
+
+
+class Client:
+    """One attached control client. :meth:`read` belongs to one thread, the rest to any.
+
+    Raises:
+        NotFoundError: no such session or server.
+        TmuxError: tmux refused, or did not answer within *deadline_s*.
+        OSError: the process could not be started.
+    """
+
+    def __init__(self, argv: Sequence[str], deadline_s: float, stop_fd: int) -> None:
+        self._process = subprocess.Popen(
+            argv,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt from the keyboard is for us
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._in = self._process.stdin.fileno()
+        self.fd = self._process.stdout.fileno()
+        self._parser = Parser()
+        self._held: list[Message] = []
+        self._writing = threading.Lock()
+        self._pending: deque[Request] = deque()
+        self._lost = False
+        try:
+            os.set_blocking(self._in, False)
+            os.set_blocking(self.fd, False)
+            if hasattr(fcntl, "F_SETPIPE_SZ"):
+                with contextlib.suppress(OSError):
+                    fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            self._wait_attached(clock.monotonic() + deadline_s, deadline_s, stop_fd)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the process."""
+        return self._process.pid
+
+    def read(self) -> list[Message] | None:
+        """Return what has come; None where nothing will come any more. Does not block."""
+        if self._held:
+            held, self._held = self._held, []
+            return held
+        try:
+            data = os.read(self.fd, _PIPE_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self._parser.feed(data) if data else None
+
+    def give(self, reply: Reply) -> None:
+        """Hand *reply*, which :meth:`read` returned, to whom it is for."""
+        if reply.flags & 1 and self._pending and self._pending[0].take(reply):
+            self._pending.popleft()
+
+    def send(self, line: str, request: Request, deadline: float) -> bool:
+        """Write *line*; return False, with the client lost, where that cannot be done in time."""
+        # Its own line: the end of a list is known only by what comes after it.
+        data = f"{line}\ndisplay-message -p {request.token.decode().rstrip()}\n".encode()
+        with self._writing:
+            if self._lost:
+                return False
+            self._pending.append(request)
+            poll = select.poll()
+            poll.register(self._in, select.POLLOUT)
+            while data and not self._lost:
+                try:
+                    data = data[os.write(self._in, data) :]
+                except BlockingIOError:
+                    if clock.monotonic() > deadline:
+                        break
+                    poll.poll(_STEP_S * 1000)
+                except OSError:
+                    break
+            if data:
+                # Half a command may be in the pipe: nothing can follow it.
+                self._lost = True
+            return not data
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether nothing can be sent any more."""
+        return self._lost
+
+    def close(self) -> None:
+        """End the process; whoever waits for a reply is told. Blocks for a moment at most."""
+        self._lost = True
+        with self._writing:
+            while self._pending:
+                self._pending.popleft().lose()
+            # Killed, since a frozen server would never let it go; tmux is told by the socket.
+            self._process.kill()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+            self._process.wait()
+
+    def _wait_attached(self, deadline: float, deadline_s: float, stop_fd: int) -> None:
+        poll = select.poll()
+        for fd in (self.fd, stop_fd):
+            poll.register(fd, select.POLLIN)
+        said = ""
+        while (left := deadline - clock.monotonic()) > 0:
+            ready = [fd for fd, _ in poll.poll(left * 1000)]
+            if stop_fd in ready:
+                raise TmuxError("the connection was closed")
+            if not ready:
+                continue
+            found = self.read()
+            if found is None:
+                raise failure("attach-session", said or "server exited")
+            for index, each in enumerate(found):
+                if isinstance(each, Reply):
+                    if each.ok:
+                        self._held = found[index + 1 :]
+                        return
+                    said = each.body.decode("utf-8", "replace").strip()
+                    raise failure("attach-session", said)
+                if isinstance(each, Broken):
+                    raise TmuxError(f"tmux attach-session failed: {each.reason}")
+                if isinstance(each, Notice):
+                    said = each.text if each.name == "exit" else f"{each.name} {each.text}"
+        raise no_answer(deadline_s)

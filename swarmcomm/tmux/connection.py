@@ -1,0 +1,350 @@
+"""A lasting connection to one session of tmux: what its panes print, and commands at once."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import secrets
+import select
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock
+from swarmcomm.errors import NotFoundError, TmuxError
+from swarmcomm.tmux import control
+from swarmcomm.tmux.client import Client, Request
+from swarmcomm.tmux.outbox import Lost, Outbox, Output
+from swarmcomm.tmux.server import failure, no_answer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from swarmcomm.tmux.control import Message, Reply
+    from swarmcomm.tmux.server import Server
+
+__all__ = ["Connection", "Lost", "Output", "Snapshot", "connect"]
+
+#: Bytes of output that wait for whoever watches.
+QUEUE_BYTES = 64 << 20
+
+#: Seconds for a session or server that went to come back.
+_BACK_S = 5.0
+
+#: Seconds between two attempts, the first and the longest.
+_RETRY_S = (0.05, 1.0)
+
+#: A pane whose output is not fetched for so long is paused, so that tmux keeps no more of it.
+_OUTPUT_FLAGS = "ignore-size,pause-after=1"
+
+#: While a second client is there, one that is slow does not stop the programs in the panes.
+_COMMAND_FLAGS = "ignore-size,no-output"
+
+_SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size}"
+_BUFFER = re.compile(r"swarmcomm-([0-9]+)-[0-9]+")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """History and screen of a pane, oldest row first, rows that tmux wrapped joined.
+
+    *cursor* is column and row of the screen, *height* its rows, *history* the rows above it.
+    """
+
+    text: str
+    cursor: tuple[int, int]
+    height: int
+    history: int
+
+
+def connect(
+    server: Server, session: str, *, control_mode: bool = True, queue_bytes: int = QUEUE_BYTES
+) -> Connection:
+    """Return a connection to *session*; close it before the server is ended.
+
+    Where control mode cannot be had, or is not wanted, it starts a process for each command.
+
+    Raises:
+        NotFoundError: no server, or no such session on it.
+        TmuxError: tmux could not be asked.
+    """
+    server.ask("has-session", "-t", f"={session}")
+    return Connection(server, session, control_mode, queue_bytes)
+
+
+class Connection:
+    """Made by :func:`connect`; every method may be called from any thread.
+
+    *streams* tells whether output comes; *note* says why not, else "".
+    """
+
+    def __init__(self, server: Server, session: str, control_mode: bool, queue_bytes: int) -> None:
+        self.streams = control_mode
+        self.note = "" if control_mode else "control mode is not wanted"
+        self._server = server
+        self._session = session
+        self._outbox = Outbox(queue_bytes)
+        self._closed = threading.Event()
+        self._stop_fd, self._stopper = os.pipe()
+        self._nonce = secrets.token_hex(8)
+        self._clients: tuple[Client, Client] | None = None
+        self._thread: threading.Thread | None = None
+        self._session_id = ""
+        try:
+            if control_mode:
+                self._start()
+            self._delete_left_over()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def wait(self, timeout_s: float) -> list[Output | Lost]:
+        """Return everything that has come, in order; blocks up to *timeout_s* for the first.
+
+        Without *streams* it blocks for all of *timeout_s* and tells to look.
+
+        Raises:
+            NotFoundError: session or server are gone, and did not come back for some seconds.
+            TmuxError: the connection was closed.
+        """
+        if self.streams or self._closed.is_set():
+            return self._outbox.take(timeout_s)
+        self._closed.wait(timeout_s)
+        return [Lost(None, self.note)]
+
+    def ask(self, *args: str) -> str:
+        """Run one tmux command and return what it printed; never one that prints a capture.
+
+        Blocks for the server's deadline at most.
+
+        Raises:
+            NotFoundError: tmux says that server, session, window or pane is not there.
+            TmuxError: it failed in another way, or did not answer.
+            InvalidInputError: no command, or one that tmux cannot take.
+        """
+        line = control.quote(args)
+        clients = self._clients
+        if clients is None:
+            # An argument of a process that ends in ";" ends a command.
+            return self._server.ask(*(re.sub(";$", r"\\;", each) for each in args))
+        replies = self._request(clients[1], line, Request(self._token()))
+        return "".join(_text(reply, args[0]) for reply in replies)
+
+    def snapshot(self, pane_id: str) -> Snapshot:
+        """Return history and screen of *pane_id* at one place of the order of all output.
+
+        What :meth:`wait` gives of that pane afterwards came later; what it gave before, and what
+        it would have given, is in it. Blocks for the server's deadline at most, twice.
+
+        Raises:
+            NotFoundError: no such pane.
+            TmuxError: tmux failed, or did not answer.
+        """
+        clients = self._clients
+        where = ("-J", "-S", "-", "-t", pane_id)
+        sizes = ("display-message", "-p", "-t", pane_id, _SIZES)
+        if clients is None:
+            said = self._server.ask("capture-pane", "-p", *where, ";", *sizes)
+            text, _, last = said.removesuffix("\n").rpartition("\n")
+            return _snapshot(f"{text}\n", last)
+        # Through a buffer: tmux before 3.6 never frees a capture that a control client prints.
+        name = f"swarmcomm-{os.getpid()}-{next(_numbers)}"
+        cut = threading.Event()
+
+        def on_first(reply: Reply, too_late: bool) -> None:
+            if reply.ok and too_late:
+                self._delete(clients[0], name)
+            elif reply.ok:
+                cut.set()
+                self._outbox.drop(pane_id)
+
+        line = control.sequence(("capture-pane", "-b", name, *where), sizes)
+        try:
+            replies = self._request(clients[0], line, Request(self._token(), on_first))
+            said = "".join(_text(reply, "capture-pane") for reply in replies)
+            text = self._server.ask("show-buffer", "-b", name, ";", "delete-buffer", "-b", name)
+        except BaseException:
+            if cut.is_set():
+                self._outbox.lose(pane_id, "a look at the pane failed")
+                self._delete(clients[0], name)
+            raise
+        return _snapshot(text, said)
+
+    def close(self) -> None:
+        """End everything; blocks for a second at most, also when tmux does not answer."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._outbox.end(TmuxError("the connection was closed"))
+        os.write(self._stopper, b".")
+        if self._thread:
+            self._thread.join()
+        os.close(self._stop_fd)
+        os.close(self._stopper)
+
+    def _start(self) -> None:
+        try:
+            self._clients = self._attach()
+        except NotFoundError:
+            raise
+        except (TmuxError, OSError) as error:
+            self.streams = False
+            self.note = f"no control mode ({error})"
+            return
+        self._thread = threading.Thread(target=self._run, name="swarmcomm-tmux", daemon=True)
+        self._thread.start()
+
+    def _attach(self) -> tuple[Client, Client]:
+        commands = self._client(_COMMAND_FLAGS)
+        try:
+            return self._client(_OUTPUT_FLAGS), commands
+        except BaseException:
+            commands.close()
+            raise
+
+    def _client(self, flags: str) -> Client:
+        # -N: attaching would start a server; -E: it would change the session's environment.
+        argv = self._server.argv(
+            "-N", "-C", "attach-session", "-E", "-t", f"={self._session}:", "-f", flags
+        )
+        return Client(argv, self._server.deadline_s, self._stop_fd)
+
+    def _run(self) -> None:
+        clients = self._clients
+        try:
+            while clients:
+                self._session_id = ""
+                try:
+                    self._read(clients)
+                finally:
+                    self._clients = None
+                    for client in clients:
+                        client.close()
+                clients = self._clients = self._attach_again()
+                if clients:
+                    self._outbox.lose(None, "the connection to tmux was lost for a moment")
+        finally:
+            # Nobody may wait for ever, whatever happened.
+            self._outbox.end(TmuxError("the connection has ended"))
+
+    def _read(self, clients: tuple[Client, Client]) -> None:
+        """Read both clients until one of them is lost, or until we are closed."""
+        poll = select.poll()
+        for fd in (self._stop_fd, *(client.fd for client in clients)):
+            poll.register(fd, select.POLLIN)
+        while not self._closed.is_set():
+            for client in clients:
+                # One read of each in turn: a flood must not hold up the replies.
+                found = client.read()
+                if found is None or client.lost or not self._take(found, client):
+                    return
+            poll.poll()
+
+    def _take(self, found: list[Message], client: Client) -> bool:
+        """Deal with *found*; return False where the connection is of no use any more."""
+        for each in found:
+            if isinstance(each, control.Output):
+                self._outbox.put(each.pane_id, each.data)
+            elif isinstance(each, control.Reply):
+                client.give(each)
+            elif isinstance(each, control.Broken):
+                return False
+            elif isinstance(each, control.Notice):
+                if each.name == "exit":
+                    return False
+                if each.name == "session-changed":
+                    # With detach-on-destroy off a client whose session ended gets another one.
+                    session_id = each.text.partition(" ")[0]
+                    if self._session_id not in ("", session_id):
+                        return False
+                    self._session_id = session_id
+                if each.name == "pause":
+                    self._outbox.lose(each.text, "the pane printed more than could be fetched")
+                    line = control.quote(("refresh-client", "-A", f"{each.text}:continue"))
+                    client.send(line, Request(self._token()), clock.monotonic())
+        return True
+
+    def _attach_again(self) -> tuple[Client, Client] | None:
+        end = clock.monotonic() + _BACK_S
+        pause_s = _RETRY_S[0]
+        while not self._closed.wait(pause_s):
+            try:
+                return self._attach()
+            except NotFoundError as error:
+                if clock.monotonic() > end:
+                    self._outbox.end(error)
+                    return None
+            except (TmuxError, OSError):
+                # Frozen, or out of something: it is not gone.
+                end = clock.monotonic() + _BACK_S
+            pause_s = min(pause_s * 2, _RETRY_S[1])
+        return None
+
+    def _request(self, client: Client, line: str, request: Request) -> list[Reply]:
+        deadline_s = self._server.deadline_s
+        deadline = clock.monotonic() + deadline_s
+        if not client.send(line, request, deadline):
+            if clock.monotonic() >= deadline:
+                raise no_answer(deadline_s)
+            request.lose()
+        if not request.wait(deadline - clock.monotonic()):
+            raise no_answer(deadline_s)
+        if request.lost:
+            raise TmuxError("the connection to tmux was lost; what was asked may have been done")
+        return request.replies
+
+    def _delete(self, client: Client, buffer: str) -> None:
+        line = control.quote(("delete-buffer", "-b", buffer))
+        client.send(line, Request(self._token()), clock.monotonic())
+
+    def _token(self) -> bytes:
+        return f"{self._nonce}-{next(_numbers)}\n".encode()
+
+    def _delete_left_over(self) -> None:
+        """Delete the buffers of processes of ours that are gone."""
+        with contextlib.suppress(TmuxError):
+            for name in self.ask("list-buffers", "-F", "#{buffer_name}").splitlines():
+                found = _BUFFER.fullmatch(name)
+                if found and not _is_running(int(found[1])):
+                    self.ask("delete-buffer", "-b", name)
+
+
+def _text(reply: Reply, command: str) -> str:
+    text = reply.body.decode("utf-8", "replace")
+    if not reply.ok:
+        raise failure(command, text.strip())
+    if reply.cut:
+        raise TmuxError(f"tmux {command} printed more than {control.REPLY_BYTES} bytes")
+    return text
+
+
+def _snapshot(text: str, sizes: str) -> Snapshot:
+    try:
+        column, row, height, history = map(int, sizes.split())
+    except ValueError as error:
+        raise NotFoundError("tmux: the pane is gone") from error
+    return Snapshot(text, (column, row), height, history)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
