@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -19,22 +20,32 @@ if TYPE_CHECKING:
     from swarmcomm.protocol import Marker
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_AGE = re.compile("([0-9]{1,5})([dhms])")
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def session_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command ``--session``, which may stand before or after its name."""
+    option = click.option("--session", metavar="S", help="tmux session (default: SWARM_SESSION)")
+    return option(_either_side(command, "session"))
+
+
 def where(command: Callable[P, R]) -> Callable[P, R]:
     """Give a command ``--session`` and ``--socket``, which may stand before or after its name."""
+    option = click.option(
+        "--socket", metavar="L", help="tmux -L socket name (default: SWARM_SOCKET)"
+    )
+    return session_option(option(_either_side(command, "socket")))
 
-    @click.option("--session", metavar="S", help="tmux session (default: SWARM_SESSION)")
-    @click.option("--socket", metavar="L", help="tmux -L socket name (default: SWARM_SOCKET)")
+
+def _either_side(command: Callable[P, R], name: str) -> Callable[P, R]:
     @wraps(command)
     def with_place(*args: P.args, **kwargs: P.kwargs) -> R:
-        place = click.get_current_context().find_root().params
-        for name in ("session", "socket"):
-            given = kwargs.get(name)
-            kwargs[name] = place.get(name) if given is None else given
+        if kwargs.get(name) is None:
+            kwargs[name] = click.get_current_context().find_root().params.get(name)
         return command(*args, **kwargs)
 
     return with_place
@@ -133,6 +144,18 @@ def seconds(value: float, name: str, least: float = 0.0) -> float:
     if not least <= value < float("inf"):
         raise InvalidInputError(f"{name} {value:g} is no time; give seconds from {least:g} up")
     return value
+
+
+def age(word: str) -> timedelta:
+    """Return the time that ``30d``, ``12h``, ``5m`` or ``10s`` is.
+
+    Raises:
+        InvalidInputError: *word* is not of that form.
+    """
+    match = _AGE.fullmatch(word)
+    if not match:
+        raise InvalidInputError(f"{word!r} is no age; give a number and d, h, m or s, as in 30d")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
 def poll_words(

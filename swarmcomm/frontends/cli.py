@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from swarmcomm import __version__, settings
+from swarmcomm import __version__, clock, settings
 from swarmcomm.errors import InvalidInputError, SwarmError, TaskFailedError, WaitTimeoutError
 from swarmcomm.frontends import arguments, output
-from swarmcomm.frontends.arguments import Group, TextCommand, as_json, where
+from swarmcomm.frontends.arguments import Group, TextCommand, as_json, session_option, where
 
 if TYPE_CHECKING:
     from swarmcomm.swarm import Swarm
@@ -246,6 +248,53 @@ def watch(
             output.print_event(event, as_json)
     except KeyboardInterrupt:
         sys.exit(0)
+
+
+@cli.command()
+@session_option
+@click.option("--since", metavar="N", type=click.IntRange(0),
+              help="those after number N, the oldest first")  # fmt: skip
+@click.option("--limit", metavar="N", type=click.IntRange(1),
+              help="at most N: the newest, or the first after --since")  # fmt: skip
+@click.option("--prune", metavar="AGE", help="remove those older than AGE: 30d, 12h, 5m or 10s")
+@as_json
+@click.argument("windows", nargs=-1, metavar="[WINDOW]...")
+def events(
+    session: str | None,
+    since: int | None,
+    limit: int | None,
+    prune: str | None,
+    as_json: bool,
+    windows: tuple[str, ...],
+) -> None:
+    """List the events that watchers have stored, by number.
+
+    --prune removes instead, for good, and says how many: those of every
+    session, or of the one that --session names. Nothing else ever removes any.
+
+    Example: swarmcomm events --since 120 worker-0
+    Example: swarmcomm events --prune 30d
+    """
+    from swarmcomm.store import Store
+
+    if prune is not None and (since is not None or limit is not None or windows):
+        raise InvalidInputError("--prune goes with --session alone: it removes by age")
+    older = arguments.age(prune) if prune is not None else None
+    found = settings.from_environment(os.environ).with_session(session, None)
+    folder = settings.state_folder(os.environ)
+    store = Store.existing(folder) if folder else None
+    if older is not None:
+        removed = store.prune(clock.now() - older, session) if store else 0
+        if as_json:
+            output.print_json(removed=removed, older_than=prune)
+        else:
+            click.echo(
+                f"removed {removed} {'event' if removed == 1 else 'events'} older than {prune}"
+            )
+    elif store:
+        stored = store.walk(min(since or 0, 2**62), found.session, windows or None)
+        chosen = islice(stored, limit) if since is not None else deque(stored, limit)
+        output.print_events(chosen, store.last(), as_json)
 
 
 @cli.command()

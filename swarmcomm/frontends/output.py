@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from swarmcomm.protocol.grammar import clean
+from swarmcomm.store import NOTICES
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from swarmcomm.protocol import NearMiss
     from swarmcomm.store import Event
     from swarmcomm.swarm import State
     from swarmcomm.swarm.ledger import WitnessedAnswer
 
 NOT_CONFIRMED = 4
+
+#: Columns of a terminal that a text needs beside its number, time and window.
+_LEAST_COLUMNS = 20
 
 
 def report(outcome: str, reason: str, window: str, what: str, as_json: bool) -> None:
@@ -57,24 +66,69 @@ def print_answer(window: str, answer: WitnessedAnswer, as_json: bool) -> None:
 def print_event(event: Event, as_json: bool) -> None:
     """Print one event of a watch; a near miss goes to standard error."""
     if as_json:
-        print_json(
-            time=event.time.isoformat(timespec="milliseconds"),
-            window=event.window,
-            marker=event.marker,
-            task_id=event.task_id,
-            wire_id=event.wire_id,
-            text=event.text,
-            state=event.state,
-            flags=event.flags,
-            witnesses=event.witnesses,
-        )
+        _print_json_event(event)
         return
-    if event.marker:
-        what = f"[{event.marker}] {event.wire_id}"
-    else:
-        what = f"({event.state})" if event.state else f"near miss ({event.flags[0]}):"
-    line = f"[{event.time:%H:%M:%S}] {event.window}: {what} {event.text}".rstrip()
+    line = f"[{event.time:%H:%M:%S}] {event.window}: {_what(event)}"
     click.echo(line, err=not (event.marker or event.state))
+
+
+def print_events(events: Iterable[Event], last: int, as_json: bool) -> None:
+    """Print stored events, each on a line of its own; *last* is the highest number of all.
+
+    On a terminal a long text goes on below itself.
+    """
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for event in events:
+        if as_json:
+            _print_json_event(event)
+            continue
+        number = str(event.number).rjust(len(str(last)))
+        head = f"{number}  {event.time:%Y-%m-%d %H:%M:%S}  {one_line(event.window):<8}  "
+        click.echo(head + (_folded(_what(event), head, columns) if columns else _what(event)))
+
+
+def one_line(text: str) -> str:
+    """Return an agent's *text* on one line, without control characters."""
+    return " ".join(filter(None, map(clean, text.splitlines())))
+
+
+def _what(event: Event) -> str:
+    if event.marker:
+        head = f"[{event.marker}] {event.wire_id}"
+    elif event.state:
+        head = f"({event.state})"
+    else:
+        reason = event.flags[0] if event.flags else "?"
+        head = f"({reason})" if reason in NOTICES else f"near miss ({reason}):"
+    return f"{head} {one_line(event.text)}".rstrip()
+
+
+def _folded(text: str, head: str, columns: int) -> str:
+    """Return *text* in rows that stand behind *head*, cut at blanks where there are some."""
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.text import Text
+
+    indent = cell_len(head)
+    if columns - indent < _LEAST_COLUMNS:
+        return text
+    rows = Text(text).wrap(Console(), columns - indent)
+    return f"\n{' ' * indent}".join(str(row).rstrip() for row in rows)
+
+
+def _print_json_event(event: Event) -> None:
+    print_json(
+        number=event.number,
+        time=event.time.isoformat(timespec="milliseconds"),
+        window=one_line(event.window),
+        task_id=event.task_id,
+        wire_id=event.wire_id,
+        marker=event.marker,
+        text="\n".join(map(clean, event.text.splitlines())),
+        state=event.state,
+        flags=event.flags,
+        witnesses=event.witnesses,
+    )
 
 
 def print_lines(window: str, state: tuple[State, str], lines: list[str], as_json: bool) -> None:

@@ -22,7 +22,7 @@ from swarmcomm.store.events import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from swarmcomm.store.database import Database
@@ -66,6 +66,13 @@ class Store:
         from swarmcomm.store.database import Database  # sqlite3 is only loaded when used
 
         return cls(Database(Path(folder).absolute() / FILE))
+
+    @classmethod
+    def existing(cls, folder: Path) -> Store | None:
+        """Return the store in *folder*, None where there is none; raises like :meth:`open`."""
+        from swarmcomm.store.database import is_there
+
+        return cls.open(folder) if is_there(Path(folder).absolute() / FILE) else None
 
     def record(
         self, found: Sequence[Found], anchors: Mapping[Place, str] | None = None
@@ -111,6 +118,14 @@ class Store:
         )
         return [event_of(row[0], row[1:]) for row in rows]
 
+    def walk(
+        self, number: int, session: str | None = None, windows: Collection[str] | None = None
+    ) -> Iterator[Event]:
+        """Yield all events with a greater number, by number, read as they are taken."""
+        while batch := self.after(number, session, windows):
+            yield from batch
+            number = batch[-1].number or number
+
     def last(self) -> int:
         """Return the highest number that was ever given, also to an event that is gone; 0: none."""
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
@@ -137,8 +152,8 @@ class Store:
         )
         return str(rows[0][0]) if rows else ""
 
-    def prune(self, before: datetime) -> int:
-        """Remove the events of a time before *before*; return how many.
+    def prune(self, before: datetime, session: str | None = None) -> int:
+        """Remove the events of a time before *before*, of *session* or of all; return how many.
 
         Their numbers are not given again. Of the newest TOLD_KEPT answers and near misses among
         them their ids stay, so that what is still on a screen is not told once more.
@@ -147,8 +162,9 @@ class Store:
         while True:
             with self._database.writing() as connection:
                 numbers = connection.execute(
-                    "SELECT number FROM event WHERE time < ? AND text IS NOT NULL LIMIT ?",
-                    (stamp(before), _PRUNED_AT_ONCE),
+                    "SELECT number FROM event WHERE time < ? AND text IS NOT NULL"
+                    " AND coalesce(session = ?, TRUE) LIMIT ?",
+                    (stamp(before), session, _PRUNED_AT_ONCE),
                 ).fetchall()
                 connection.executemany(
                     "UPDATE event SET text = NULL, flags = '[]' WHERE number = ?", numbers

@@ -135,6 +135,20 @@ class Database:
             raise StoreError(f"{self.path} was removed or replaced while in use; start again")
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at *path*.
+
+    Raises:
+        StoreError: that cannot be said.
+    """
+    with _named(path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
+
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
