@@ -271,7 +271,7 @@ type_text() {
   [[ -n "$1" ]] || refuse_command
   [[ "${OSTYPE}" != darwin* ]] || limit=1023
   if [[ -n "$1" && "${text}" == *'['* ]]; then
-    read_pane '' - open -v width="${width}" || return
+    read_pane '' - open || return
     open="${reply}"
   fi
   look || return
@@ -368,12 +368,14 @@ take_text() {
 
 # poll: prints what is new at each look, until something ends the wait.
 poll() {
-  local kind marker id text left last='' wanted='' failed='' first=1 over='' ends=",${until},DONE,ERROR,"
+  local kind marker id text left last='' wanted='' failed='' first=1 over='' ends=",${until},DONE,ERROR," looked=''
   while :; do
     list_panes
     find_window "${window}" || die 3 "${problem}"
-    look_for "${ask}" || die 3 "${problem}"
-    while IFS=$'\t' read -r kind marker id _ text; do
+    fresh=()
+    [[ -n "${sign}" && "${sign}" == "${looked}" ]] || look_for "${ask}" || die 3 "${problem}"
+    looked="${sign}"
+    [[ -z "${fresh[0]-}" ]] || while IFS=$'\t' read -r kind marker id _ text; do
       [[ "${kind}" != +near ]] || printf 'near miss (%s): %s\n' "${marker}" "${id}" >&2
       [[ "${kind}" == +answer ]] || continue
       say '[%s] %s%s\n' "${marker}" "${id}" "${text:+ ${text}}"
@@ -385,7 +387,7 @@ poll() {
         [[ "${marker}" == ERROR || ",${until}," != *",${marker},"* ]] || wanted=1
         [[ "${marker}" != ERROR ]] || failed=1
       fi
-    done < <(printf '%s\n' "${records}" 2>/dev/null)
+    done < <(printf '%s' "${fresh[0]}" 2>/dev/null)
     [[ -z "${failed}" || -n "${wanted}" ]] || exit 6
     [[ -z "${over}" ]] || exit 0
     [[ "${dead}" == 0 ]] || die 3 "${problem}"

@@ -31,42 +31,73 @@ done
 
 interval="${SWARM_INTERVAL:-5}" once='' markers='DONE ERROR' repeat='' ask=''
 
-# show: prints what is new in `records`; with --repeat the newest only.
+# show: prints what is new of `window`; with --repeat the newest is kept for each round.
 show() {
-  local kind marker id text line=''
+  local kind marker id text
   while IFS=$'\t' read -r kind marker id _ text; do
     [[ "${kind}" != +near || -n "${repeat}" ]] ||
       printf '%s: near miss (%s): %s\n' "${window}" "${marker}" "${id}" >&2
     [[ "${kind}" == +answer && " ${markers} " == *" ${marker} "* ]] || continue
-    line="[$(date +%H:%M:%S)] ${window}: [${marker}] ${id}${text:+ ${text}}"
-    [[ -n "${repeat}" ]] || say '%s\n' "${line}"
-  done < <(printf '%s\n' "${records}" 2>/dev/null)
-  [[ -z "${repeat}" || -z "${line}" ]] || say '%s\n' "${line}"
+    newest[i]="${window}: [${marker}] ${id}${text:+ ${text}}"
+    [[ -n "${repeat}" ]] || stamped "${newest[i]}"
+  done < <(printf '%s' "$1" 2>/dev/null)
+}
+
+# stamped LINE: prints it with the time of this round.
+stamped() {
+  [[ -n "${stamp}" ]] || stamp="$(date +%H:%M:%S)"
+  say '[%s] %s\n' "${stamp}" "$1"
+}
+
+# look_at WINDOW...: reads those that may have changed since the round before, and says of each what
+# is new, or that it is not there. Reading costs as much as the window has lines, so it takes a second
+# tmux process, and only where something was printed.
+look_at() {
+  local windows=("$@") asked=() problems=() i at
+  status=0 restless='' ids=() heads=()
+  for i in "${!windows[@]}"; do
+    find_window "$1" && {
+      [[ "${dead}" == 1 ]] || problem=''
+      [[ -n "${sign}" ]] || restless=1
+      [[ -n "${sign}" && "${sign}" == "${looked[i]-}" ]] || {
+        asked+=("${i}") ids+=("${pane}") looked[i]="${sign}"
+        heads+=("${known[i]-}"$'\001'"${width} ${dead}"$'\n')
+      }
+    }
+    problems[i]="${problem}"
+    shift
+  done
+  read_panes - read -v known=1 -v ask="${ask}"
+  for at in ${asked[@]+"${!asked[@]}"}; do
+    i="${asked[at]}" window="${windows[asked[at]]}"
+    if [[ -z "${said[at]+x}" ]]; then
+      problems[i]="window ${window} went away" looked[i]='' restless=1
+    else
+      [[ -n "${repeat}" ]] || known[i]="${said[at]}"
+      newest[i]=''
+      [[ -z "${fresh[at]}" ]] || show "${fresh[at]}"
+    fi
+  done
+  for i in "${!problems[@]}"; do
+    [[ -z "${problems[i]}" ]] || status=3
+    [[ "${problems[i]}" == "${missing[i]-}" || -z "${problems[i]}" ]] || printf '%s: %s\n' "${me}" "${problems[i]}" >&2
+    missing[i]="${problems[i]}"
+  done
 }
 
 # watch WINDOW...: looks at each, for ever. A window that is not there is said once.
 watch() {
-  local windows=("$@") known=() missing=() i status
+  local known=() newest=() looked=() missing=() panes_before='' restless='' status=0 stamp line
   while :; do
-    list_panes
-    status=0
-    for i in "${!windows[@]}"; do
-      window="${windows[i]}" problem=''
-      if find_window "${window}"; then
-        [[ "${dead}" == 1 ]] || problem=''
-        records="${known[i]-}"
-        [[ -z "${repeat}" ]] || records=''
-        if look_for "${ask}"; then
-          known[i]="${records}"
-          show
-        fi
-      fi
-      [[ -z "${problem}" ]] || status=3
-      [[ "${problem}" == "${missing[i]-}" ]] || [[ -z "${problem}" ]] || printf '%s: %s\n' "${me}" "${problem}" >&2
-      missing[i]="${problem}"
+    stamp=''
+    [[ -z "${restless}" && "${panes}" == "${panes_before}" ]] || look_at "$@"
+    panes_before="${panes}"
+    [[ -z "${repeat}" ]] || for line in ${newest[@]+"${newest[@]}"}; do
+      [[ -z "${line}" ]] || stamped "${line}"
     done
     [[ -z "${once}" ]] || exit "${status}"
     nap "${ms}"
+    list_panes
   done
 }
 

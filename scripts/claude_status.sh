@@ -20,7 +20,7 @@ done
 . "${here%/*}/swarm_common.sh"
 
 main() {
-  local window missing='' windows="${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}"
+  local window at names=() problems=() texts=() missing='' windows="${SWARM_WINDOWS:-master worker-0 worker-1 worker-2}"
   on_signals 130
   while (($#)); do
     no_value "$1"
@@ -32,12 +32,29 @@ main() {
   connect
   [[ "${windows}" == *[!$' \t\n']* ]] || die 2 'SWARM_WINDOWS is blank; name the windows, or unset it'
   list_panes
-  say '=== Claude Swarm Status ===\n'
+  ids=() heads=()
   for window in ${windows}; do
-    say '\n--- %s ---\n' "${window}"
-    find_window "${window}" && show_last 10 && [[ "${dead}" == 0 ]] && continue
-    say '(%s)\n' "${problem}"
-    missing+=" ${window}"
+    at="${#names[@]}" problem=''
+    if find_window "${window}"; then
+      [[ "${dead}" == 1 ]] || problem=''
+      ids+=("${pane}") heads+=($'\001'"${width} ${dead}"$'\n') texts[at]=$((${#ids[@]} - 1))
+    fi
+    names+=("${window}") problems+=("${problem}")
+  done
+  read_panes -200 last -v count=10
+  say '=== Claude Swarm Status ===\n'
+  for at in "${!names[@]}"; do
+    say '\n--- %s ---\n' "${names[at]}"
+    if [[ -n "${texts[at]-}" ]]; then
+      if [[ -n "${said[texts[at]]+x}" ]]; then
+        say '%s' "${said[texts[at]]}"
+      else
+        problems[at]="window ${names[at]} went away"
+      fi
+    fi
+    [[ -n "${problems[at]}" ]] || continue
+    say '(%s)\n' "${problems[at]}"
+    missing+=" ${names[at]}"
   done
   [[ -z "${missing}" ]] || die 3 "missing or dead in session ${session}:${missing}"
 }

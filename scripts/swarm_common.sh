@@ -13,7 +13,8 @@ LC_ALL=C
 readonly TMUX_DEADLINE_S=10 # one call takes 2 ms; a frozen server never answers
 readonly LOOK='#{pane_id} #{?pane_dead,1,0} #{?pane_in_mode,1,0} #{?pane_synchronized,1,0}'\
 ' #{?pane_input_off,1,0} #{pid} #{cursor_x}/#{cursor_y}/#{history_size} #{pane_width} #{window_id}'\
-' x#{pane_tty} x#{@swarm_agent} =#{window_name}.'
+' #{window_activity} x#{pane_tty} x#{@swarm_agent} =#{window_name}.'
+readonly PANES_MAX=150 # captured by one process: tmux takes 16,300 bytes of commands
 
 program="${SWARM_TMUX:-tmux}"
 session="${SWARM_SESSION:-${CLAUDE_SESSION:-swarm-claude-default}}"
@@ -127,30 +128,38 @@ ask() {
 # run tmux ARG...: one tmux command as a part of a pipeline, right after one that was answered.
 run() { exec "${tmux_command[@]}" "${@:2}" 2>/dev/null </dev/null; }
 
+# list_panes: one line for each in `panes`, and the server's `time` in seconds.
 list_panes() {
-  ask tmux list-panes -s -t "=${session}:" -F "${LOOK}" && panes="${reply}" && return
+  ask tmux list-panes -s -t "=${session}:" -F "${LOOK}" ';' display-message -p %s &&
+    panes="${reply%$'\n'*}" time="${reply##*$'\n'}" && return
   local why
   why="$("${tmux_command[@]}" list-panes -s -t "=${session}:" 2>&1 >/dev/null </dev/null)"
   die 3 "no session ${session} (tmux: ${why:-no answer}); start it with run_claude_swarm.sh"
 }
 
 # find_window NAME: its pane out of `panes`, as pane, dead and so on; else status 1 and `problem`.
-# Names are compared here: tmux resolves a target that is not there to another one.
+# Names are compared here: tmux resolves a target that is not there to another one. `sign` is equal
+# at two looks only where nothing was printed between: the time of the last output has whole
+# seconds, so within the second of an output there is none.
 find_window() {
-  local id is_dead mode sync off pid at columns home terminal owner name found=''
-  while read -r id is_dead mode sync off pid at columns home terminal owner name; do
-    [[ "${name}" == "=$1." ]] || continue
-    problem="session ${session} has two windows called $1; rename one of them"
-    [[ -z "${found}" || "${found}" == "${home}" ]] || return 1
-    [[ -z "${found}" || (-z "${agent}" && "${owner}" != x) ]] || continue
-    found="${home}" agent="${owner#x}" pane="${id}" dead="${is_dead}" in_mode="${mode}" tty="${terminal#x}"
-    synchronized="${sync}" input_off="${off}" server="${pid}" cursor="${at}" width="${columns}"
-    row="${at#*/}" history="${at##*/}"
+  local IFS=$'\n' line name="$1" found=''
+  for line in ${panes}; do
+    [[ "${line}" == *" =${name}." && "${line#* =}" == "${name}." ]] || continue
+    IFS=' '
+    # shellcheck disable=SC2086  # fields
+    set -- ${line}
+    problem="session ${session} has two windows called ${name}; rename one of them"
+    [[ -z "${found}" || "${found}" == "$9" ]] || return 1
+    [[ -z "${found}" || (-z "${agent}" && "${12}" != x) ]] || continue
+    found="$9" agent="${12#x}" pane="$1" dead="$2" in_mode="$3" tty="${11#x}"
+    synchronized="$4" input_off="$5" server="$6" cursor="$7" width="$8"
+    row="${7#*/}" history="${7##*/}" sign="$1 $2 $6 $7 $8 ${10}"
     row="${row%/*}"
-  done < <(printf '%s\n' "${panes}" 2>/dev/null)
-  problem="no window $1 in session ${session}"
+    ((${10} < time)) || sign=''
+  done
+  problem="no window ${name} in session ${session}"
   [[ -n "${found}" ]] || return 1
-  problem="the program in window $1 has ended (its pane is dead)"
+  problem="the program in window ${name} has ended (its pane is dead)"
 }
 
 # clock: sets `now` in milliseconds; before bash 5 it moves in whole seconds.
@@ -177,27 +186,53 @@ nap() {
   napping=''
 }
 
-# read_pane BEFORE START ARG...: `reply` is what the reader says of the text BEFORE and that of the
-# pane from row START on. Status 1 and `problem`: the pane is gone. A reader that fails knows nothing.
+# read_panes START JOB ARG...: what the reader says of each pane of `ids` from row START on, in
+# `said`, and the new part of it in `fresh`; `heads` has what it is told before. Where a pane is gone
+# there is no entry. One tmux process for all: capture-pane -C writes each backslash twice, so no
+# text has the line of one backslash and a dot that ends it.
+read_panes() {
+  local start="$1" i=0 from last at head words form=$'^([0-9]+) ([0-9]+)\n'
+  said=() fresh=()
+  while ((i < ${#ids[@]})); do
+    head='' words=() from="${i}" last=$((i + PANES_MAX))
+    ((last < ${#ids[@]})) || last="${#ids[@]}"
+    for ((; i < last; i++)); do
+      head+="${heads[i]}"
+      words+=(';' capture-pane -p -J -C -S "${start}" -t "${ids[i]}" ';' display-message -p '\.')
+    done
+    reply="$({ printf '%s' "${head}" && run tmux "${words[@]:1}"; } 2>/dev/null |
+      reader "${@:2}" -v panes=$((last - from)); printf '\n%s' "${PIPESTATUS[*]}")"
+    reader_ran "${reply##* }"
+    i="${from}" at=0
+    while [[ "${reply:at:24}" =~ ${form} ]]; do # bytes of each
+      at=$((at + ${#BASH_REMATCH[0]}))
+      fresh[i]="${reply:at:BASH_REMATCH[1]}" said[i]="${reply:at:BASH_REMATCH[2]}"
+      at=$((at + BASH_REMATCH[2])) i=$((i + 1))
+    done
+    ((i == last)) || i=$((i + 1)) # a command that fails ends the list: those behind it are asked again
+  done
+}
+
+# read_pane BEFORE START JOB ARG...: the same for the pane that was found, in `reply`; status 1 and
+# `problem`: it is gone.
 read_pane() {
-  reply="$({ printf '%s' "$1" && run tmux capture-pane -p -J -S "$2" -t "${pane}"; } 2>/dev/null |
-    reader "${@:3}"; printf '\n%s' "${PIPESTATUS[*]}")"
-  reader_ran "${reply##* }"
-  [[ "${reply##*$'\n'}" == 0* ]] || { problem="window ${window} went away" && return 1; }
-  reply="${reply%$'\n'*}" && reply="${reply%$'\n'}"
+  ids=("${pane}") heads=("$1"$'\001'"${width} ${dead}"$'\n')
+  read_panes "${@:2}"
+  [[ -n "${said[0]+x}" ]] || { problem="window ${window} went away" && return 1; }
+  reply="${said[0]%$'\n'}"
 }
 
 reader_ran() { [[ "$1" == 0 ]] || die 70 'awk failed; nothing is known about the window'; }
 
-# look_for ASK: reads the pane into `records`: "+" (new) or "=" (known from the look before), then
-# the fields of 10.
+# look_for ASK: reads the pane; `records` are "+" (new) or "=" (known from the look before), then the
+# fields of 10, and `fresh` holds the new ones.
 look_for() {
-  read_pane "${records}"$'\n\001\n' - read -v known=1 -v ask="$1" -v width="${width}" && records="${reply}"
+  read_pane "${records}" - read -v known=1 -v ask="$1" && records="${said[0]}"
 }
 
 # show_last NUMBER: the end of the pane's text, without what tmux says of a dead one.
 show_last() {
-  read_pane '' -200 last -v count="$1" -v dead="${dead}" || return
+  read_pane '' -200 last -v count="$1" || return
   [[ -z "${reply}" ]] || say '%s\n' "${reply}"
 }
 
@@ -253,9 +288,10 @@ function in_sentence(s,  after) {
   }
   return 0
 }
+function say(line) { if (panes) { out[++outs] = line; bytes += length(line) + 1 } else print line }
 function record(line, key) { # known: "=" was said before, "+" is new
-  if (!known) print line
-  else if (!(key in said)) print (key in told ? "=" : "+") line
+  if (!known) say(line)
+  else if (!(key in said)) { if (key in told) old[++olds] = "=" line; else say("+" line) }
   said[key]; delete told[key]
 }
 function near(reason, i,  s) { s = L[i]; sub(/^ +/, "", s); s = "near\t" reason "\t" cut(s, 200); record(s, s) }
@@ -322,18 +358,51 @@ function tail(s) {
   gsub(/[^!-~]/, "", s)
   return substr(s, length(s) > 8 ? length(s) - 7 : 1)
 }
+function begin(  i, line, f, key) { # of a pane, with what is known of it
+  delete newest; delete seen; delete sent; delete said; delete told; delete told_id; delete sent_before; delete took; delete state; delete acked; delete open
+  lines = outs = olds = bytes = rows = 0; before = ""; width = widths[pane]; dead = deads[pane]
+  for (i = firsts[pane]; i; i--) {
+    line = first[pane, i]; split(line, f, "\t")
+    if (f[1] == "task") sent_before[f[2]] = f[3]
+    else { key = f[1] == "answer" ? f[2] "\t" f[3] "\t" f[5] : line; told[key] = line; told_id[key] = f[1] == "answer" ? f[3] : "" }
+  }
+  pane++
+}
+function finish(  w, k, i) {
+  for (w in sent) if (w in sent_before && sent[w] > sent_before[w]) for (k in told_id) if (told_id[k] == w) delete told[k]
+  if (job == "read" && ask != "") read_one()
+  if (job == "read" && ask == "") read_any()
+  if (job == "open") {
+    for (i = 1; i <= lines; i++) if (K[i] == "TASK" && W[i] != "") open[W[i]]; else if (K[i] == "DONE" || K[i] == "ERROR") delete open[W[i]]
+    for (w in open) say(w)
+  }
+  if (job == "last") for (i = lines > count ? lines - count + 1 : 1; i <= lines; i++) say(N[i])
+  if (!panes) return
+  k = bytes
+  if (known) {
+    for (i = 1; i <= olds; i++) say(old[i])
+    for (i in told) say("=" told[i])
+    for (w in sent) { say("=task\t" w "\t" sent[w]); delete sent_before[w] }
+    for (w in sent_before) say("=task\t" w "\t0")
+  }
+  print k " " bytes
+  for (i = 1; i <= outs; i++) print out[i]
+}
 BEGIN {
-  pieces = 0; if (!piece) piece = 1600
+  pieces = heads = pane = 0; if (!piece) piece = 1600
   for (i = 1; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%02x", i)
   longest = length(left = head)
   for (i = split(ids, list, " "); i; i--) { guarded[list[i]]; guarded[plain(list[i])] }
 }
-known && !answering {
-  if ($0 == "\001") answering = 1
-  line = substr($0, 2); n = split(line, f, "\t")
-  if (f[1] == "task") sent_before[f[2]] = f[3]
-  else if (n) { key = f[1] == "answer" ? f[2] "\t" f[3] "\t" f[5] : line; told[key] = line; told_id[key] = f[1] == "answer" ? f[3] : "" }
+panes && heads < panes {
+  if (substr($0, 1, 1) != "\001") { first[heads, ++firsts[heads]] = substr($0, 2); next }
+  split(substr($0, 2), f, " "); widths[heads] = f[1]; deads[heads++] = f[2]
+  if (heads == panes) begin()
   next
+}
+panes && index($0, "\\") {
+  if ($0 == "\\.") { finish(); begin(); next }
+  gsub(/\\\\/, "\\")
 }
 job == "check" {
   match($0, /^([\t\040-\176]|\302[\240-\277]|[\303-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277])*/)
@@ -350,7 +419,7 @@ job == "type" {
   if (!by_line) type_bytes(0)
   else if (line ~ /\\\[(TASK|ACK|DONE|ERROR|WAIT|HELP)\]/) alone = 1
 }
-job == "last" { N[NR] = clean($0); if (N[NR] != "" && !(dead && $0 ~ /^Pane is dead/)) lines = NR }
+job == "last" { N[++rows] = clean($0); if (N[rows] != "" && !(dead && $0 ~ /^Pane is dead/)) lines = rows }
 (job == "read" || job == "open") {
   if (index($0, "[") && marker(s = clean($0))) {
     m = substr(s, RSTART + 1, RLENGTH - 2); p = substr(s, 1, RSTART - 1); after = substr(s, RSTART + RLENGTH)
@@ -363,18 +432,6 @@ job == "last" { N[NR] = clean($0); if (N[NR] != "" && !(dead && $0 ~ /^Pane is d
   before = $0
 }
 END {
-  for (w in sent) if (w in sent_before && sent[w] > sent_before[w]) for (k in told_id) if (told_id[k] == w) delete told[k]
-  if (job == "read" && ask != "") read_one()
-  if (job == "read" && ask == "") read_any()
-  if (known) {
-    for (k in told) print "=" told[k]
-    for (w in sent) { print "=task\t" w "\t" sent[w]; delete sent_before[w] }
-    for (w in sent_before) print "=task\t" w "\t0"
-  }
-  if (job == "open") {
-    for (i = 1; i <= lines; i++) if (K[i] == "TASK" && W[i] != "") open[W[i]]; else if (K[i] == "DONE" || K[i] == "ERROR") delete open[W[i]]
-    for (w in open) print w
-  }
   if (job == "type") {
     print longest " " (alone ? NR + (head != "") : 0); type_bytes(1)
     for (i = 0; i < pieces; i++) {
@@ -383,6 +440,6 @@ END {
     }
     print "."
   }
-  if (job == "last") for (i = lines > count ? lines - count + 1 : 1; i <= lines; i++) print N[i]
+  else if (!panes) finish()
 }
 '
