@@ -71,6 +71,39 @@ class Request:
         return False
 
 
+class Guard:
+    """A process that kills the clients it was told of when ours ends, however that happens.
+
+    Left alone under a flood, tmux 3.3a waits for ever to write to such a client: the programs in
+    the panes stand still, and the server cannot be ended.
+    """
+
+    _SCRIPT = 'while read -r pid; do set -- "$@" "$pid"; done; kill -9 "$@" 2>/dev/null'
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", self._SCRIPT, "sh"],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def watch(self, pid: int) -> None:
+        """Kill *pid* too; it is a child of ours that lives longer than the guard."""
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"%d\n" % pid)
+
+    def close(self) -> None:
+        """End it without harm to those it watches."""
+        assert self._process.stdin
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
+
 class Client:
     """One attached control client. :meth:`read` belongs to one thread, the rest to any.
 
@@ -80,7 +113,7 @@ class Client:
         OSError: the process could not be started.
     """
 
-    def __init__(self, argv: Sequence[str], deadline_s: float, stop_fd: int) -> None:
+    def __init__(self, argv: Sequence[str], deadline_s: float, stop_fd: int, guard: Guard) -> None:
         self._process = subprocess.Popen(
             argv,
             bufsize=0,
@@ -89,6 +122,7 @@ class Client:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # an interrupt from the keyboard is for us
         )
+        guard.watch(self._process.pid)
         assert self._process.stdin
         assert self._process.stdout
         self._in = self._process.stdin.fileno()
@@ -108,11 +142,6 @@ class Client:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def pid(self) -> int:
-        """Return the id of the process."""
-        return self._process.pid
 
     def read(self) -> list[Message] | None:
         """Return what has come; None where nothing will come any more. Does not block."""
@@ -152,14 +181,10 @@ class Client:
                 except OSError:
                     break
             if data:
-                # Half a command may be in the pipe: nothing can follow it.
+                # Half a command may be in the pipe: nothing can follow it. The reader sees the end.
                 self._lost = True
+                self._process.kill()
             return not data
-
-    @property
-    def lost(self) -> bool:
-        """Tell whether nothing can be sent any more."""
-        return self._lost
 
     def close(self) -> None:
         """End the process; whoever waits for a reply is told. Blocks for a moment at most."""

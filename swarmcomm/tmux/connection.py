@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import clock
 from swarmcomm.errors import NotFoundError, TmuxError
 from swarmcomm.tmux import control
-from swarmcomm.tmux.client import Client, Request
+from swarmcomm.tmux.client import Client, Guard, Request
 from swarmcomm.tmux.outbox import Lost, Outbox, Output
 from swarmcomm.tmux.server import failure, no_answer
 
@@ -75,6 +75,19 @@ def connect(
     return Connection(server, session, control_mode, queue_bytes)
 
 
+@dataclass(frozen=True)
+class _Clients:
+    guard: Guard
+    output: Client
+    command: Client
+
+    def close(self) -> None:
+        # The guard first: the number of a process that was waited for can be another's.
+        self.guard.close()
+        self.output.close()
+        self.command.close()
+
+
 class Connection:
     """Made by :func:`connect`; every method may be called from any thread.
 
@@ -90,7 +103,7 @@ class Connection:
         self._closed = threading.Event()
         self._stop_fd, self._stopper = os.pipe()
         self._nonce = secrets.token_hex(8)
-        self._clients: tuple[Client, Client] | None = None
+        self._clients: _Clients | None = None
         self._thread: threading.Thread | None = None
         self._session_id = ""
         try:
@@ -141,7 +154,7 @@ class Connection:
         if clients is None:
             # An argument of a process that ends in ";" ends a command.
             return self._server.ask(*(re.sub(";$", r"\\;", each) for each in args))
-        replies = self._request(clients[1], line, Request(self._token()))
+        replies = self._request(clients.command, line, Request(self._token()))
         return "".join(_text(reply, args[0]) for reply in replies)
 
     def snapshot(self, pane_id: str) -> Snapshot:
@@ -167,20 +180,20 @@ class Connection:
 
         def on_first(reply: Reply, too_late: bool) -> None:
             if reply.ok and too_late:
-                self._delete(clients[0], name)
+                self._delete(clients.output, name)
             elif reply.ok:
                 cut.set()
                 self._outbox.drop(pane_id)
 
         line = control.sequence(("capture-pane", "-b", name, *where), sizes)
         try:
-            replies = self._request(clients[0], line, Request(self._token(), on_first))
+            replies = self._request(clients.output, line, Request(self._token(), on_first))
             said = "".join(_text(reply, "capture-pane") for reply in replies)
             text = self._server.ask("show-buffer", "-b", name, ";", "delete-buffer", "-b", name)
         except BaseException:
             if cut.is_set():
                 self._outbox.lose(pane_id, "a look at the pane failed")
-                self._delete(clients[0], name)
+                self._delete(clients.output, name)
             raise
         return _snapshot(text, said)
 
@@ -208,20 +221,24 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="swarmcomm-tmux", daemon=True)
         self._thread.start()
 
-    def _attach(self) -> tuple[Client, Client]:
-        commands = self._client(_COMMAND_FLAGS)
+    def _attach(self) -> _Clients:
+        guard = Guard()
+        command: Client | None = None
         try:
-            return self._client(_OUTPUT_FLAGS), commands
+            command = self._client(_COMMAND_FLAGS, guard)
+            return _Clients(guard, self._client(_OUTPUT_FLAGS, guard), command)
         except BaseException:
-            commands.close()
+            guard.close()
+            if command:
+                command.close()
             raise
 
-    def _client(self, flags: str) -> Client:
+    def _client(self, flags: str, guard: Guard) -> Client:
         # -N: attaching would start a server; -E: it would change the session's environment.
         argv = self._server.argv(
             "-N", "-C", "attach-session", "-E", "-t", f"={self._session}:", "-f", flags
         )
-        return Client(argv, self._server.deadline_s, self._stop_fd)
+        return Client(argv, self._server.deadline_s, self._stop_fd, guard)
 
     def _run(self) -> None:
         clients = self._clients
@@ -232,8 +249,7 @@ class Connection:
                     self._read(clients)
                 finally:
                     self._clients = None
-                    for client in clients:
-                        client.close()
+                    clients.close()
                 clients = self._clients = self._attach_again()
                 if clients:
                     self._outbox.lose(None, "the connection to tmux was lost for a moment")
@@ -241,16 +257,17 @@ class Connection:
             # Nobody may wait for ever, whatever happened.
             self._outbox.end(TmuxError("the connection has ended"))
 
-    def _read(self, clients: tuple[Client, Client]) -> None:
+    def _read(self, clients: _Clients) -> None:
         """Read both clients until one of them is lost, or until we are closed."""
         poll = select.poll()
-        for fd in (self._stop_fd, *(client.fd for client in clients)):
+        both = (clients.output, clients.command)
+        for fd in (self._stop_fd, *(client.fd for client in both)):
             poll.register(fd, select.POLLIN)
         while not self._closed.is_set():
-            for client in clients:
+            for client in both:
                 # One read of each in turn: a flood must not hold up the replies.
                 found = client.read()
-                if found is None or client.lost or not self._take(found, client):
+                if found is None or not self._take(found, client):
                     return
             poll.poll()
 
@@ -278,7 +295,7 @@ class Connection:
                     client.send(line, Request(self._token()), clock.monotonic())
         return True
 
-    def _attach_again(self) -> tuple[Client, Client] | None:
+    def _attach_again(self) -> _Clients | None:
         end = clock.monotonic() + _BACK_S
         pause_s = _RETRY_S[0]
         while not self._closed.wait(pause_s):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import shlex
+import signal
+import struct
+import subprocess
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from swarmcomm.errors import InvalidInputError, NotFoundError, TmuxError
-from swarmcomm.tmux.connection import Connection, Output, Snapshot, connect
+from swarmcomm.tmux.connection import Connection, Lost, Output, Snapshot, connect
 from swarmcomm.tmux.server import Server
 from tests.conftest import Tmux, wait_for
 
@@ -26,8 +33,8 @@ def connected(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
     made: list[Connection] = []
 
-    def make(deadline_s: float = 10.0, **options: object) -> Connection:
-        server = Server(tmux.socket, config_file="/dev/null", deadline_s=deadline_s)
+    def make(deadline_s: float = 10.0, program: str = "tmux", **options: object) -> Connection:
+        server = Server(tmux.socket, program, "/dev/null", deadline_s)
         made.append(connect(server, "s", **options))  # type: ignore[arg-type]
         return made[-1]
 
@@ -181,6 +188,7 @@ def test_a_snapshot_in_a_flood_is_cut_exactly(tmux: Tmux, connected: Connect) ->
     connection = connected()
     endless = "python3 -c \"import itertools\nfor n in itertools.count(): print('n%d.' % n)\""
     tmux.run("respawn-pane", "-k", "-t", pane, endless)
+    wait_for(lambda: connection.snapshot(pane).history, "the flood")
     for _ in range(100):
         while not connection.wait(5):
             pass
@@ -217,3 +225,363 @@ def test_close_leaves_nothing_behind(tmux: Tmux, connected: Connect) -> None:
         connection.wait(0)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_buffer_of_a_process_that_is_gone_is_deleted(tmux: Tmux, connected: Connect) -> None:
+    tmux.session("s", {"w": "cat"})
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    kept = [f"swarmcomm-{os.getpid()}-1", "mine", "swarmcomm-x-1"]
+    for name in (f"swarmcomm-{gone.pid}-7", *kept):
+        tmux.run("set-buffer", "-b", name, "text")
+    connected()
+    assert sorted(tmux.run("list-buffers", "-F", "#{buffer_name}").split()) == sorted(kept)
+
+
+def test_without_control_mode_it_says_so_and_works(tmux: Tmux, connected: Connect) -> None:
+    tmux.session("s", {"w": "echo here; cat"})
+    wait_for(lambda: "here" in tmux.screen("s", "w"), "the text")
+    connection = connected(control_mode=False)
+    assert not connection.streams
+    assert connection.note
+    assert clients(tmux) == []
+    assert connection.wait(0.05) == [Lost(None, connection.note)]
+    assert "here" in connection.snapshot(tmux.pane("s", "w")).text
+    connection.close()
+    with pytest.raises(TmuxError, match="closed"):
+        connection.wait(0)
+
+
+@pytest.mark.parametrize(
+    ("does", "note"),
+    [
+        ("echo 'control mode is off' >&2; exit 1", "control mode is off"),
+        ("exec cat /dev/zero", "a line of more than"),
+        ("exec sleep 1000", "did not answer"),
+    ],
+)
+def test_where_control_mode_cannot_be_had_it_says_why(
+    tmux: Tmux, connected: Connect, tmp_path: Path, does: str, note: str
+) -> None:
+    tmux.session("s", {"w": "cat"})
+    program = tmp_path / "tmux"
+    program.write_text(f'#!/bin/sh\ncase " $* " in *" -C "*) {does};; esac\nexec tmux "$@"\n')
+    program.chmod(0o755)
+    connection = connected(program=str(program), deadline_s=2)
+    assert not connection.streams
+    assert note in connection.note
+    assert connection.ask("display-message", "-p", "x") == "x\n"
+
+
+def test_a_frozen_server_ends_a_question_and_late_answers_are_nobodys(
+    tmux: Tmux, connected: Connect
+) -> None:
+    tmux.session("s", {"w": "stty -echo; cat"})
+    pane = tmux.pane("s", "w")
+    connection = connected(deadline_s=0.5)
+    server = int(tmux.run("display-message", "-p", "#{pid}"))
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            with pytest.raises(TmuxError, match="did not answer"):
+                connection.ask("display-message", "-p", "late")
+        with pytest.raises(TmuxError, match="did not answer"):
+            connection.snapshot(pane)
+        assert connection.wait(0.05) == []
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert connection.ask("display-message", "-p", "now") == "now\n"
+    # What the late look saw was given to nobody, so nothing of the pane may be missing.
+    tmux.type("s", "w", "after")
+    assert b"after" in seen(connection, b"after\r\n", pane)
+    assert "after" in connection.snapshot(pane).text
+    wait_for(lambda: tmux.run("list-buffers") == "", "no buffer")
+    assert len(clients(tmux)) == 2
+
+
+def test_a_full_pipe_to_a_frozen_server_is_given_up_and_replaced(
+    tmux: Tmux, connected: Connect
+) -> None:
+    tmux.session("s", {"w": "cat"})
+    connection = connected(deadline_s=0.5)
+    server = int(tmux.run("display-message", "-p", "#{pid}"))
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(TmuxError, match="did not answer"):
+            connection.ask("display-message", "-p", "x" * 300_000)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    wait_for(lambda: any(isinstance(each, Lost) for each in connection.wait(1)), "the loss")
+    assert connection.ask("display-message", "-p", "now") == "now\n"
+    wait_for(lambda: len(clients(tmux)) == 2, "only the new clients")
+
+
+def test_close_does_not_wait_for_a_frozen_server(tmux: Tmux, connected: Connect) -> None:
+    tmux.session("s", {"w": "cat"})
+    connection = connected(deadline_s=600)
+    server = int(tmux.run("display-message", "-p", "#{pid}"))
+    ended: list[str] = []
+
+    def ask(*args: str) -> None:
+        try:
+            connection.ask(*args)
+        except TmuxError as error:
+            ended.append(str(error))
+
+    os.kill(server, signal.SIGSTOP)
+    try:
+        asking = [
+            threading.Thread(target=ask, args=("display-message", "-p", text))
+            for text in ("x", "x" * 300_000)
+        ]
+        for thread in asking:
+            thread.start()
+        connection.close()
+        for thread in asking:
+            thread.join()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert len(ended) == 2
+    wait_for(lambda: clients(tmux) == [], "no client")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_client_that_is_killed_is_replaced(tmux: Tmux, connected: Connect, which: int) -> None:
+    tmux.session("s", {"w": "stty -echo; cat"})
+    pane = tmux.pane("s", "w")
+    connection = connected()
+    before = clients(tmux)
+    os.kill(before[which], signal.SIGKILL)
+    assert [each.pane_id for each in connection.wait(20)] == [None]
+    tmux.type("s", "w", "after")
+    seen(connection, b"after\r\n", pane)
+    assert connection.ask("display-message", "-p", "x") == "x\n"
+    wait_for(lambda: len(set(clients(tmux)) - set(before)) == 2, "two new clients")
+    assert len(clients(tmux)) == 2
+
+
+def test_a_server_that_is_started_again_is_watched_again(tmux: Tmux, connected: Connect) -> None:
+    tmux.session("s", {"w": "cat"})
+    connection = connected()
+    os.kill(int(tmux.run("display-message", "-p", "#{pid}")), signal.SIGKILL)
+
+    def is_gone() -> bool:
+        try:
+            connection.ask("display-message", "-p", "x")
+        except NotFoundError:
+            return True
+        except TmuxError:
+            pass
+        return False
+
+    wait_for(is_gone, "an answer while there is no server")
+    tmux.session("s", {"other": "cat", "w": "stty -echo; echo ready; cat"})
+    assert next(each.pane_id for each in connection.wait(20)) is None
+    wait_for(lambda: "ready" in tmux.screen("s", "w"), "the worker")
+    tmux.type("s", "w", "after")
+    seen(connection, b"after\r\n", tmux.pane("s", "w"))
+    assert tmux.pane("s", "w") in connection.ask("list-panes", "-s", "-F", "#{pane_id}")
+
+
+@pytest.mark.parametrize("what", ["kill-server", "kill-session"])
+def test_a_session_that_is_gone_for_good_is_an_error(
+    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("swarmcomm.tmux.connection._BACK_S", 0.5)
+    tmux.session("s", {"w": "echo last; cat"})
+    tmux.session("s-other", {"w": "yes"})
+    # With this a client of a session that ends is given the other one.
+    tmux.run("set-option", "-g", "detach-on-destroy", "off")
+    connection = connected()
+    pane = tmux.pane("s", "w")
+    tmux.type("s", "w", "last words")
+    wait_for(lambda: tmux.screen("s", "w").count("last words") > 1, "the echo")
+    tmux.run(*([what] if what == "kill-server" else [what, "-t", "=s"]))
+    assert seen(connection, b"last words\r\nlast words\r\n", pane)
+    for _ in range(2):
+        # Above all, nothing of the other session.
+        with pytest.raises(NotFoundError):
+            assert connection.wait(30) == []
+    with pytest.raises(NotFoundError):
+        connection.ask("list-panes", "-t", "=s:")
+
+
+def test_a_queue_that_is_full_drops_the_pane_that_fills_it_and_says_so(
+    tmux: Tmux, connected: Connect
+) -> None:
+    tmux.session("s", {"quiet": "cat", "w": "sh"})
+    pane = tmux.pane("s", "w")
+    connection = connected(queue_bytes=100_000)
+    tmux.type("s", "quiet", "first")
+    tmux.type("s", "w", COUNT.format(100_000))
+    wait_for(lambda: "n99999" in tmux.screen("s", "w"), "the flood")
+    tmux.type("s", "quiet", "last")
+    said: dict[str, bytes] = {}
+    lost = []
+    while b"last\r\nlast" not in said.get(tmux.pane("s", "quiet"), b""):
+        for each in connection.wait(20):
+            if isinstance(each, Lost):
+                lost.append(each.pane_id)
+                said[pane] = b""
+            else:
+                said[each.pane_id] = said.get(each.pane_id, b"") + each.data
+    assert lost == [pane]
+    assert b"first\r\nfirst\r\n" in said[tmux.pane("s", "quiet")]
+    assert len(said[pane]) < 100_000
+    # What came after the loss is the end of it, without a hole.
+    numbers = [int(each) for each in re.findall(rb"\nn(\d+)\r", said[pane])]
+    assert numbers == list(range(100_000 - len(numbers), 100_000))
+
+
+WATCHER = """
+import sys
+from swarmcomm.tmux.connection import Lost, connect
+from swarmcomm.tmux.server import Server
+connection = connect(Server(sys.argv[1], config_file="/dev/null"), "s")
+print("streams", connection.streams, flush=True)
+while True:
+    for each in connection.wait(60):
+        if isinstance(each, Lost):
+            print("lost", each.pane_id, flush=True)
+"""
+
+FLOOD = """
+import os, pathlib, sys
+count = 0
+while True:
+    for _ in range(100):
+        os.write(1, b"".join(b"line %d of a flood that does not end\\n" % n for n in range(100)))
+    count += 1
+    pathlib.Path(sys.argv[1]).write_text(str(count))
+"""
+
+
+@pytest.fixture
+def watcher(tmux: Tmux) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start processes that watch session s."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", WATCHER, tmux.socket],
+                stdout=subprocess.PIPE,
+                env=tmux.environ,
+                text=True,
+            )
+        )
+        assert started[-1].stdout
+        assert started[-1].stdout.readline() == "streams True\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    wait_for(lambda: clients(tmux) == [], "no client")
+
+
+def test_a_frozen_watcher_neither_stops_the_agents_nor_fills_the_server(
+    tmux: Tmux, watcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    tmux.session("s", {"quiet": "cat"})
+    process = watcher()
+    flood = shlex.join([sys.executable, "-c", FLOOD, str(count)])
+    tmux.run("new-window", "-d", "-t", "=s:", "-n", "w", flood)
+    server = tmux.run("display-message", "-p", "#{pid}").strip()
+
+    def printed() -> int:
+        return int(count.read_text() or 0) if count.exists() else 0
+
+    def goes_on(what: str) -> None:
+        # 20,000 lines a step, 0.8 MB.
+        target = printed() + 20
+        wait_for(lambda: printed() > target, what, 60)
+
+    def memory_mb() -> int:
+        return int(subprocess.check_output(["ps", "-o", "rss=", "-p", server])) // 1024
+
+    goes_on("a flood that is watched")
+    process.send_signal(signal.SIGSTOP)
+    for _ in range(4):
+        goes_on("a flood while the watcher stands still")
+        assert memory_mb() < 150
+    process.send_signal(signal.SIGCONT)
+    assert process.stdout
+    assert process.stdout.readline() == f"lost {tmux.pane('s', 'w')}\n"
+    goes_on("a flood that is watched again")
+    assert memory_mb() < 150
+    process.kill()
+    goes_on("a flood after the watcher was killed")
+    wait_for(lambda: clients(tmux) == [], "no client of a watcher that was killed")
+
+
+def test_a_watcher_works_inside_a_pane_and_leaves_with_it(tmux: Tmux, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    watch = shlex.join([sys.executable, "-c", WATCHER, tmux.socket])
+    tmux.session("s", {"w": f"{watch} > {said}; cat"})
+    wait_for(lambda: said.exists() and said.read_text() == "streams True\n", "the connection")
+    assert len(clients(tmux)) == 2
+    tmux.run("respawn-pane", "-k", "-t", tmux.pane("s", "w"), "cat")
+    wait_for(lambda: clients(tmux) == [], "no client")
+
+
+@pytest.fixture
+def person(tmux: Tmux) -> Iterator[Callable[[int, int], None]]:
+    """Attach to session s at a size; called again it resizes."""
+    terminal, inside = pty.openpty()
+    process: list[subprocess.Popen[bytes]] = []
+
+    def at(columns: int, rows: int) -> None:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if process:
+            process[0].send_signal(signal.SIGWINCH)
+            return
+        process.append(
+            subprocess.Popen(
+                ["tmux", "-u", "-L", tmux.socket, "attach-session", "-t", "=s"],
+                stdin=inside,
+                stdout=inside,
+                stderr=inside,
+                env={**tmux.environ, "TERM": "xterm"},
+                start_new_session=True,
+            )
+        )
+        reader = threading.Thread(target=drain, daemon=True)
+        reader.start()
+
+    def drain() -> None:
+        try:
+            while os.read(terminal, 65536):
+                pass
+        except OSError:
+            return
+
+    yield at
+    for each in process:
+        each.kill()
+        each.wait()
+    os.close(inside)
+    os.close(terminal)
+
+
+@pytest.mark.parametrize("policy", ["manual", "latest", "largest", "smallest"])
+def test_sizes_are_a_matter_of_people_alone(
+    tmux: Tmux, connected: Connect, person: Callable[[int, int], None], policy: str
+) -> None:
+    tmux.run("new-session", "-d", "-s", "s", "-x", "200", "-y", "50", "cat")
+    tmux.run("set-option", "-t", "s", "window-size", policy)
+
+    def size() -> str:
+        return tmux.run("display-message", "-p", "-t", "=s:", "#{window_width}x#{window_height}")
+
+    connection = connected()
+    connection.ask("display-message", "-p", "x")
+    assert size() == "200x50\n"
+    person(80, 24)
+    wait_for(lambda: len(clients(tmux)) == 3, "a person")
+    wait_for(lambda: size() == ("200x50\n" if policy == "manual" else "80x23\n"), "the size")
+    connected().close()
+    person(100, 30)
+    wait_for(lambda: size() == ("200x50\n" if policy == "manual" else "100x29\n"), "a new size")
