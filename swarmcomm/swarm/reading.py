@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmcomm import agents, clock, protocol, settings
+from swarmcomm.errors import NotFoundError
+from swarmcomm.store import Event
 from swarmcomm.swarm import witness
 from swarmcomm.swarm.ledger import HOOK, SCREEN, Entry, Ledger, WitnessedAnswer
 from swarmcomm.swarm.states import State, state_of, text_of
@@ -16,12 +18,15 @@ from swarmcomm.tmux.pane import (
     Pane,
     capture_all,
     capture_rows,
+    find_pane,
     list_panes,
     locate_pane,
     manner,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from swarmcomm.tmux.server import Server
 
 
