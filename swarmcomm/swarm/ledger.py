@@ -121,8 +121,7 @@ class Ledger:
 
         The first time it is the exchange that another witness may have told to its end already.
         """
-        end = _end(self._at(witness, wire_id))
-        if (witness, wire_id) in self._sent or (end is not None and witness in end.told):
+        if (witness, wire_id) in self._sent or self.is_over(witness, wire_id):
             self._go_on(witness, wire_id)
         self._sent.add((witness, wire_id))
 
@@ -130,10 +129,14 @@ class Ledger:
         """Note that *witness* has seen the task sent already when its first look was taken."""
         self._sent.add((witness, wire_id))
 
+    def is_over(self, witness: str, wire_id: str) -> bool:
+        """Tell whether *witness* has told the end of its exchange."""
+        end = _end(self._at(witness, wire_id))
+        return end is not None and witness in end.told
+
     def seen_open(self, witness: str, wire_id: str) -> None:
         """Note that *witness* sees no end: a new exchange, if it has told the end of one."""
-        end = _end(self._at(witness, wire_id))
-        if end is not None and witness in end.told:
+        if self.is_over(witness, wire_id):
             self._go_on(witness, wire_id)
 
     def _go_on(self, witness: str, wire_id: str) -> None:

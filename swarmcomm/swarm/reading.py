@@ -118,9 +118,29 @@ class Gaze:
         ended = {str(answer.wire_id) for answer in read.answers if answer.marker in protocol.ENDS}
         for wire_id in self._open_ids - ended:
             # A task id that was sent again begins anew: its answers may say the same as before.
-            self._ledger.seen_open(SCREEN, wire_id)
+            if not self._ledger.is_over(SCREEN, wire_id) or self._is_open(wire_id):
+                self._ledger.seen_open(SCREEN, wire_id)
         taken = (self._ledger.take(SCREEN, answer) for answer in read.answers)
         return [entry for entry in taken if entry]
+
+    def _is_open(self, wire_id: str) -> bool:
+        """Tell whether a task that had ended is open at one more look.
+
+        A program that paints its whole transcript once more shows tasks before it shows their
+        ends, and its input box last.
+        """
+        assert self.pane is not None
+        assert self._manner is not None
+        style = agents.style_of(self.pane.agent, self._manner.profile)
+        if style is None or self._manner.ready is None:
+            return True
+        pane = locate_pane(list_panes(self.server, self.session), self.session, self.window)
+        state = state_of(pane, self._manner, capture_rows(self.server, pane))
+        screen = capture_all(self.server, pane)
+        if state is not State.DRAFT and wire_id in protocol.open_ids(screen, pane.width, style):
+            return True
+        self._at = None  # the next look reads, also where nothing has changed
+        return False
 
     def _new_near_misses(self, reading: protocol.Reading) -> list[protocol.NearMiss]:
         new = [near for near in reading.near_misses if near not in self._near]
