@@ -159,20 +159,26 @@ see_cursor() {
 box_is_empty() { [[ "${at}" =~ ${ready} && (-z "${column}" || "${cursor}" == "${column}"/*) ]]; }
 box_gets_empty() { see_cursor && box_is_empty; }
 
+# shows PATTERN ROWS: whether one of the rows matches.
+shows() {
+  local line
+  while IFS= read -r line; do
+    [[ ! "${line}" =~ $1 ]] || return 0
+  done < <(printf '%s\n' "$2")
+  return 1
+}
+
 no_dialog() {
   problem='a dialog is open and waits for a person'
-  [[ -z "${dialog}" || ! "${at}" =~ ${dialog} ]]
+  [[ -z "${dialog}" ]] || ! shows "${dialog}" "${at}${below}"
 }
 
 # is_ready: whether the agent takes a text now; else `problem`.
 is_ready() {
-  local line
   [[ -n "${ready}" ]] || return 0
   see_cursor && no_dialog || return
   problem='the agent is busy'
-  [[ -z "${busy}" ]] || while IFS= read -r line; do
-    [[ ! "${line}" =~ ${busy} ]] || return
-  done < <(printf '%s\n' "${below#?}")
+  [[ -z "${busy}" ]] || ! shows "${busy}" "${below#?}" || return
   problem="the agent is not ready for a text (at its cursor stands '${at}')"
   box_is_empty
 }

@@ -66,11 +66,11 @@ class Profile:
     the program is not there, the lines of *missing* say what to install.
 
     Patterns are POSIX ERE, None where nothing is known. *ready* is the cursor's row when the input
-    box is empty, and *column* the cursor's column then. *dialog* is the cursor's row while it waits
-    for a person, *busy* a row below the cursor of an agent at work, *error* the last row above the
-    box after an error, *refuse* a text that it would take for a command. *screen* says how its
-    blocks look (None: it prints plain lines), *hooks* how it is made to run our hook (None: it
-    cannot).
+    box is empty, and *column* the cursor's column then. *dialog* is the cursor's row or one below
+    it while it waits for a person, *busy* a row below the cursor of an agent at work, *error* the
+    last row above the box after an error, *refuse* a text that it would take for a command.
+    *screen* says how its blocks look (None: it prints plain lines), *hooks* how it is made to run
+    our hook (None: it cannot).
 
     A text is typed in pieces of *piece_bytes*, each seen before the next (None: as a whole), with
     *paste* its lines in the brackets of a paste. *pause_ms* are the milliseconds before Enter.

@@ -66,18 +66,27 @@ def text_of(pane: Pane, rows: list[str], state: State) -> str:
         return _last_said(pane, rows).strip()
     if state is not State.WAITING:
         return ""
-    begin = _rule_above(pane, rows) + 1
+    rule = _rule_above(pane, rows)
+    begin = _edge_above(rows) if rule is None else rule + 1
     return " / ".join(row.strip() for row in rows[begin:] if row.strip(" ╌─"))
 
 
-def _rule_above(pane: Pane, rows: list[str]) -> int:
-    """Return the index of the rule that the input box or dialog begins with; -1 for none."""
-    return next(
-        (at for at in range(min(pane.cursor[1], len(rows) - 1), -1, -1) if _RULE.match(rows[at])),
-        -1,
-    )
+def _rule_above(pane: Pane, rows: list[str]) -> int | None:
+    """Return the index of the rule that the input box or dialog begins with."""
+    above = range(min(pane.cursor[1], len(rows) - 1), -1, -1)
+    return next((at for at in above if _RULE.match(rows[at])), None)
+
+
+def _edge_above(rows: list[str]) -> int:
+    """Return where a dialog without a rule begins: its rows stand in, but for the choice it is on.
+
+    What was said above it begins at the edge.
+    """
+    edge = [at for at, row in enumerate(rows) if row and not row.startswith(" ")]
+    return edge[-2] + 1 if len(edge) > 1 else 0
 
 
 def _last_said(pane: Pane, rows: list[str]) -> str:
-    above = rows[: max(0, _rule_above(pane, rows))]
+    rule = _rule_above(pane, rows)
+    above = rows[: pane.cursor[1] if rule is None else rule]
     return next((row for row in reversed(above) if row.strip()), "")

@@ -155,7 +155,17 @@ class Manner:
 
     def is_dialog(self, pane: Pane, rows: list[str]) -> bool:
         """Tell whether a dialog is open; *rows* are the visible ones."""
-        return self.dialog is not None and self.dialog.search(cursor_row(pane, rows)) is not None
+        return self.dialog_row(pane, rows) is not None
+
+    def dialog_row(self, pane: Pane, rows: list[str]) -> int | None:
+        """Return the index of the row that shows a dialog, None where none is open.
+
+        An agent that hides its cursor in a dialog leaves it where it painted last.
+        """
+        if self.dialog is None:
+            return None
+        first = pane.cursor[1]
+        return next((at for at in range(first, len(rows)) if self.dialog.search(rows[at])), None)
 
     def is_busy(self, pane: Pane, rows: list[str]) -> bool:
         """Tell whether the agent is at work; *rows* are the visible ones."""

@@ -34,6 +34,9 @@ BUSY = re.compile(r"esc to i")
 class Rig:
     """What a test does with the swarm; `start_rig` makes one."""
 
+    DIALOG = DIALOG
+    CLOSED = r"Interrupted|rejected"
+
     def __init__(self, tmux: Tmux, log: Path, workdir: Path) -> None:
         self.tmux = tmux
         self.log = log
@@ -169,16 +172,16 @@ class Rig:
     def open_dialog(self, window: str, task: str) -> None:
         """Have claude ask whether it may make the folder ``approved``; it has to be manual."""
         self.submit("python", window, task, "{fake:bash=mkdir approved}")
-        self.wait_screen(window, DIALOG)
+        self.wait_screen(window, self.DIALOG)
 
     def close_dialog(self, window: str) -> None:
         """Say no, as a person does who does not want it."""
-        self.wait_screen(window, DIALOG)
+        self.wait_screen(window, self.DIALOG)
         self.press(window, "Escape")
-        self.wait_screen(window, r"Interrupted|rejected")
+        self.wait_screen(window, self.CLOSED)
 
     def has_dialog(self, window: str) -> bool:
-        return bool(re.search(DIALOG, self.visible(window), re.MULTILINE))
+        return bool(re.search(self.DIALOG, self.visible(window), re.MULTILINE))
 
     def approved(self) -> bool:
         return (self.workdir / "approved").exists()
@@ -238,7 +241,10 @@ def start_rig(folder: Path, *, fullscreen: bool = False) -> Iterator[Rig]:
 
 @contextmanager
 def start_tmux(
-    folder: Path, program: Path, environment: Callable[[int], dict[str, str]]
+    folder: Path,
+    program: Path,
+    environment: Callable[[int], dict[str, str]],
+    kind: type[Rig] = Rig,
 ) -> Iterator[Rig]:
     """Yield a rig with the stand-in *program* and the environment for its port."""
     log, workdir = folder / "requests.jsonl", folder / "work"
@@ -249,9 +255,25 @@ def start_tmux(
         keep = ["new-session", "-d", "-s", "keep", "-x", "20", "-y", "5", "sleep 3600"]
         subprocess.run([*entered, *start, *keep], env=tmux.environ, timeout=30, check=True)
         try:
-            yield Rig(tmux, log, workdir)
+            yield kind(tmux, log, workdir)
         finally:
-            tmux.run("kill-server", check=False)
+            end(tmux)
+
+
+def end(tmux: Tmux) -> None:
+    """End the server and see its programs end: until then they write into their home."""
+    pids = [int(pid) for pid in tmux.run("list-panes", "-a", "-F", "#{pane_pid}").split()]
+    tmux.run("kill-server", check=False)
+    wait_for(lambda: not any(map(is_alive, pids)), "the end of the agents")
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether the process *pid* is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager

@@ -215,7 +215,8 @@ def dialog_rounds(rig: Rig, window: str, rounds: int) -> Dialogs:
         rig.open_dialog(window, f"asks-{turn}")
         enters, late = rig.enters(), f"late-{turn}"
         refused = rig.send(name, window, f"never-{turn}", "1\n1\ny\nyes", wait_s=0)
-        figures.refused += refused.returncode == 5 and rig.enters() == enters
+        saw_it = refused.returncode == 5 and "a dialog is open" in refused.stderr
+        figures.refused += saw_it and rig.enters() == enters
         waits = rig.start(name, "send", "--wait", "30", window, late, "1\ntext")
         figures.approved += not rig.has_dialog(window)
         rig.close_dialog(window)
@@ -259,7 +260,8 @@ def run_codex() -> bool:
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
         start_codex(Path(folder), " ".join(WINDOWS)) as rig,
     ):
-        return show("codex", soak(rig, 20, tuple(FACES)))
+        good = show("codex", soak(rig, 20, tuple(FACES)))
+        return show("codex, sends into an open dialog", dialog_rounds(rig, WINDOWS[0], 4)) and good
 
 
 def run_dialogs() -> bool:

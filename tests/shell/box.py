@@ -3,9 +3,10 @@
 The box has a rule above and below, then a footer; the draft may have many rows, and the cursor
 stands at its end. LF is a newline in it, CR submits it, C-u clears its last line, and the brackets
 of a paste are taken off. FOLDER/got is what was submitted, each with a line "." after it, and
-FOLDER/keys every byte that was read. Modes, the first two till FOLDER/calm is there: dialog (one is
-open), busy (the footer says so); swallows and swallows-one (Enter is a newline, always or once). A
-dialog also opens when FOLDER/dialog is there.
+FOLDER/keys every byte that was read. Modes, the first three till FOLDER/calm is there: dialog (one
+is open), dialog-hidden (the cursor stands above its choice), busy (the footer says so); swallows
+and swallows-one (Enter is a newline, always or once). A dialog also opens when FOLDER/dialog is
+there.
 """
 
 import os
@@ -36,7 +37,7 @@ def main(folder: Path, mode: str) -> None:
             note(folder / "keys", keys)
             for at in range(len(keys)):
                 key = keys[at : at + 1]
-                if now == "dialog":
+                if now.startswith("dialog"):
                     continue
                 if key == b"\x15":
                     draft = draft[: draft.rfind(b"\n") + 1] if draft[-1:] != b"\n" else draft[:-1]
@@ -60,8 +61,9 @@ def note(file: Path, data: bytes) -> None:
 
 def screen(draft: bytes, mode: str) -> str:
     """Return what paints the screen, the cursor's place at its end."""
-    if mode == "dialog":
-        return "\x1b[2J\x1b[HDo you agree?\r\n > 1. Yes\r\n   2. No\x1b[2;2H"
+    if mode.startswith("dialog"):
+        at = 1 if mode == "dialog-hidden" else 2
+        return f"\x1b[2J\x1b[HDo you agree?\r\n > 1. Yes\r\n   2. No\x1b[{at};2H"
     text = draft.decode("utf-8", "ignore").replace("\t", "    ")
     rows = [row[-WIDTH:] for row in text.split("\n")][-ROWS:]
     rule = "-" * WIDTH

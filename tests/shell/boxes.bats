@@ -67,6 +67,15 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
   [[ "$(cat out)" == 'submitted worker-0 t2' && "$(got)" == $'[TASK] t2\nhello\n.' ]]
 }
 
+@test "a dialog that leaves the cursor above its choice is one too" {
+  server worker-0="$(box dialog-hidden)"
+  with_box worker-0
+  tm set -p -t "$(pane worker-0)" @swarm_typing t0
+  run --separate-stderr claude_comm.sh send --wait 0.1 worker-0 t1 $'1\n1'
+  one_line_error 5 'a dialog is open'
+  untouched
+}
+
 @test "a dialog that opens before Enter gets none" {
   server worker-0="$(box)"
   with_box worker-0

@@ -52,11 +52,27 @@ def environment(home: Path, port: int, programs: Path) -> dict[str, str]:
     }
 
 
+class CodexRig(Rig):
+    """What differs in codex for a person who looks at it."""
+
+    DIALOG = r"^  Would you like to run the following command\?"
+    CLOSED = "Conversation interrupted"
+
+    def is_ready(self, window: str) -> bool:
+        return self.visible(window).count("\n  Ready ") == 1
+
+    def make_manual(self, window: str) -> None:
+        """Do nothing: its stand-in asks about every command."""
+        self.wait_ready(window)
+
+
 @contextmanager
 def start_codex(folder: Path, windows: str) -> Iterator[Rig]:
     """Yield a swarm of codex."""
     home, programs = folder / "home", fetch()
     stand_in = HERE / "responses.py"
-    with start_tmux(folder, stand_in, lambda port: environment(home, port, programs)) as rig:
+    with start_tmux(
+        folder, stand_in, lambda port: environment(home, port, programs), CodexRig
+    ) as rig:
         rig.launch("--agent-file", str(PROFILE), windows=windows)
         yield rig

@@ -24,7 +24,7 @@ class Handler(stand_in.Handler):
             self.server.note({"path": self.path})
             self.send_json(404, {})
             return
-        texts = newest_texts(body["input"])
+        texts, results = newest(body["input"])
         wanted = bool(body.get("tools"))  # codex also asks for a title, without tools
         found = [task for text in texts for task in stand_in.tasks(text)] if wanted else []
         names = [task.wire_id for task in found]
@@ -35,41 +35,66 @@ class Handler(stand_in.Handler):
         self.end_headers()
         self.close_connection = True
         try:
-            self.answer(self.server.model.steps(found, []))
+            self.answer(self.server.model.steps(found, results))
         except OSError:
             return  # codex hung up
 
     def answer(self, steps: list[stand_in.Step]) -> None:
-        """Send *steps*, of which only texts and delays are known here."""
+        """Send *steps*, of which texts, delays and commands are known here."""
         response = {"id": f"resp_{uuid.uuid4().hex}"}
         item = {"type": "message", "role": "assistant", "id": f"msg_{uuid.uuid4().hex}"}
         self.event({"type": "response.created", "response": response})
         self.event({"type": "response.output_item.added", "item": {**item, "content": []}})
-        said = ""
-        for step in steps:
+        said, call = "", None
+        for place, step in enumerate(steps):
             if step.said:
                 self.server.note({"said": step.said})
             if step.kind == "delay":
                 time.sleep(step.value)
                 continue
+            if step.kind == "tool":
+                call = command(step.value[1]["command"])
+                self.server.model.keep(call["call_id"], steps[place + 1 :])
+                break
             text = f"{step.value}\n\n"
             self.event({"type": "response.output_text.delta", "delta": text})
             said += text
         content = [{"type": "output_text", "text": said}]
         self.event({"type": "response.output_item.done", "item": {**item, "content": content}})
+        if call:
+            self.event({"type": "response.output_item.done", "item": call})
         usage = {"input_tokens": 10, "output_tokens": 10, "total_tokens": 20}
         self.event({"type": "response.completed", "response": {**response, "usage": usage}})
 
 
-def newest_texts(items: list[dict[str, Any]]) -> list[str]:
-    """Return the user's texts behind the last answer."""
+def command(line: str) -> dict[str, Any]:
+    """Return the call of codex's tool that runs *line* in a shell; a person is asked first."""
+    return {
+        "type": "function_call",
+        "name": "exec_command",
+        "arguments": json.dumps(
+            {
+                "cmd": line,
+                "sandbox_permissions": "require_escalated",
+                "justification": "May it be run?",
+            }
+        ),
+        "call_id": f"call_{uuid.uuid4().hex}",
+    }
+
+
+def newest(items: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the user's texts behind the last answer, and the calls whose output is there."""
     texts: list[str] = []
+    results: list[str] = []
     for item in reversed(items):
-        if item.get("role") == "assistant":
+        if item.get("role") == "assistant" or item["type"] == "function_call":
             break
+        if item["type"] == "function_call_output":
+            results.insert(0, item["call_id"])
         if item.get("role") == "user":
             texts[:0] = [part["text"] for part in item["content"] if part["type"] == "input_text"]
-    return texts
+    return texts, results
 
 
 def main() -> None:
