@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import shutil
 import sqlite3
 import stat
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, settings
@@ -23,7 +25,6 @@ from swarmcomm.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: Statements that bring the schema from the number of each to the next; never changed once out.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -66,7 +67,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
-#: Seconds after which a file that was being made is somebody's who was killed.
+#: Seconds after which what was being made is somebody's who was killed.
 _LEFT_OVER_S = 60.0
 
 
@@ -172,27 +173,24 @@ def _make_folder(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"{folder} is no folder; set SWARM_STATE_DIR to one of yours")
     if found.st_uid != os.geteuid():
-        raise StoreError(
-            f"{folder} belongs to somebody else (uid {found.st_uid});"
-            " set SWARM_STATE_DIR to a folder of yours"
-        )
+        raise _not_ours(folder, found.st_uid)
     if found.st_mode & 0o022:
         raise StoreError(f"others may write to {folder}; take that away with: chmod 700 {folder}")
 
 
 def _make(path: Path) -> None:
-    """Make a whole database under another name and give it its own; who is second uses the first's.
+    """Make a whole database elsewhere and link it in; who is second uses the first's.
 
     So it is never there half, and a lock is never lost to a file that this process closes.
     """
-    new = path.with_name(f"{path.name}.new-{secrets.token_hex(8)}")
-    for old in path.parent.glob(f"{path.name}.new-*"):
+    prefix = f"{path.name}.new-"
+    for old in path.parent.glob(f"{prefix}*"):
         with suppress(OSError):
             if clock.now().timestamp() - old.stat().st_mtime > _LEFT_OVER_S:
-                old.unlink()
-    file = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(file, 0o600)
+                shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
+        new = Path(folder, path.name)
+        file = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         os.close(file)
         connection = _connect(new)
         try:
@@ -203,26 +201,31 @@ def _make(path: Path) -> None:
             connection.close()
         with suppress(FileExistsError):
             path.hardlink_to(new)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _check(path: Path) -> tuple[int, int]:
-    """Return device and inode of the file, which has to be a file of ours."""
+    """Return device and inode of the file; it has to be one of ours, and becomes private."""
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
         what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
         raise StoreError(f"{path} is {what}; move it away, and a new store is made")
     if found.st_uid != os.geteuid():
-        raise StoreError(
-            f"{path} belongs to somebody else (uid {found.st_uid});"
-            " set SWARM_STATE_DIR to a folder of yours"
-        )
+        raise _not_ours(path, found.st_uid)
     if found.st_size == 0:
         raise _corrupt(path, "it is empty")
-    if found.st_mode & 0o077:
-        path.chmod(found.st_mode & 0o700)
+    # SQLite gives the two beside it the mode that the file had when they were made.
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        file, mode = path.with_name(name), found.st_mode & 0o700
+        with suppress(FileNotFoundError):
+            if stat.S_IMODE(file.lstat().st_mode) != mode:
+                file.chmod(mode)
     return found.st_dev, found.st_ino
+
+
+def _not_ours(path: Path, uid: int) -> StoreError:
+    return StoreError(
+        f"{path} belongs to somebody else (uid {uid}); set SWARM_STATE_DIR to a folder of yours"
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -49,6 +49,10 @@ def other(
     return Found(place(pane), Event("worker-0", None, None, None, text, flags, state, time))
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A state folder that is not there yet."""
