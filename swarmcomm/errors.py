@@ -84,6 +84,12 @@ class TaskFailedError(SwarmError):
         self.text = text
 
 
+class StatusLogError(SwarmError):
+    """The file of the status broadcast cannot be written to."""
+
+    exit_status = 5
+
+
 class StoreError(SwarmError):
     """The store cannot be used; what was in it is as it was."""
 

@@ -90,6 +90,7 @@ def down(session: str | None, socket: str | None, as_json: bool) -> None:
 @click.option("--tag/--no-tag", default=None, help="add a fresh tag to the id (SWARM_TAG=1)")
 @click.option("--wait", "wait_s", metavar="S", default=settings.SEND_WAIT_S, show_default=True,
               help="seconds to wait for a window that can take the task")  # fmt: skip
+@click.option("--status-log", metavar="FILE", help="append a SKIP line to FILE if it is refused")
 @as_json
 @click.argument("window")
 @click.argument("task_id")
@@ -99,6 +100,7 @@ def send(
     socket: str | None,
     tag: bool | None,
     wait_s: float,
+    status_log: str | None,
     as_json: bool,
     window: str,
     task_id: str,
@@ -112,12 +114,14 @@ def send(
     Example: swarmcomm send worker-0 task-001 "make test"
     """
     from swarmcomm import protocol
+    from swarmcomm.frontends.status_log import noting_refusal
 
     protocol.check_task_id(task_id)
     text = arguments.text(description)
-    protocol.check_description(text)
     wait_s = arguments.seconds(wait_s, "--wait")
-    task = _attach(session, socket)[window].send(text, task_id=task_id, tag=tag, wait_s=wait_s)
+    with noting_refusal(status_log, window, task_id):
+        protocol.check_description(text)
+        task = _attach(session, socket)[window].send(text, task_id=task_id, tag=tag, wait_s=wait_s)
     output.report(task.delivery.outcome, task.delivery.reason, window, str(task.wire_id), as_json)
 
 
@@ -222,12 +226,14 @@ def status(session: str | None, socket: str | None, as_json: bool, window: str |
 @cli.command()
 @where
 @click.option("--interval", "interval_s", metavar="S", type=float, help="seconds between looks")
+@click.option("--status-log", metavar="FILE", help="append a line to FILE for each answer")
 @as_json
 @click.argument("windows", nargs=-1, metavar="[WINDOW]...")
 def watch(
     session: str | None,
     socket: str | None,
     interval_s: float | None,
+    status_log: str | None,
     as_json: bool,
     windows: tuple[str, ...],
 ) -> None:
@@ -238,13 +244,18 @@ def watch(
 
     Example: swarmcomm watch worker-0 worker-1
     """
+    from swarmcomm.frontends.status_log import StatusLog
+
     swarm = _attach(session, socket)
+    log = StatusLog(status_log) if status_log is not None else None
     if interval_s is not None:
         interval_s = arguments.seconds(interval_s, "--interval", least=0.001)
     chosen = windows or tuple(name for name in swarm.windows() if name != "master")
     click.echo(f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True)
     try:
         for event in swarm.watch(chosen, interval_s):
+            if log:
+                log.tell(event)
             output.print_event(event, as_json)
     except KeyboardInterrupt:
         sys.exit(0)
