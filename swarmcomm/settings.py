@@ -72,6 +72,24 @@ COOKED_LINE_BYTES_DEFAULT = 4095
 #: Seconds to wait for another program that writes events; one transaction takes some ms.
 STORE_BUSY_S = 5.0
 
+#: Seconds between two looks for what wakes nobody: programs that ended, hooks, windows that came.
+BEAT_S = 1.0
+
+#: Seconds that a program gets to finish what it paints before it is looked at.
+SETTLE_S = 0.01
+
+#: A look that took a second is followed by so many seconds without one.
+LOOK_REST = 4
+
+#: Seconds without output after which a row is read that no newline has ended.
+UNFINISHED_S = 1.0
+
+#: Seconds after which a program that painted is taken for one that prints lines again.
+PAINTS_S = 2.0
+
+#: Seconds for which a store that could not be used is left alone.
+STORE_AGAIN_S = 30.0
+
 #: Oldest tmux that has all we need (new-session -e, copy-mode -q).
 TMUX_MINIMUM = (3, 2)
 
@@ -92,6 +110,7 @@ class Settings:
     tag: bool
     hooks: bool
     interval_s: float
+    state: Path | None
 
     def with_session(self, session: str | None, socket: str | None) -> Settings:
         """Return these settings for another session or socket; None keeps what is set.
@@ -148,6 +167,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         tag=environ.get("SWARM_TAG", "") not in ("", "0"),
         hooks=environ.get("SWARM_HOOKS", "") != "0",
         interval_s=_seconds("SWARM_INTERVAL", environ.get("SWARM_INTERVAL"), LOOK_S),
+        state=state_folder(environ),
     )
 
 

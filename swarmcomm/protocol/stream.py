@@ -46,28 +46,28 @@ class LineBuffer:
     """Makes lines of what a program prints; every way of cutting the bytes gives the same.
 
     A line is what its row showed at its end: what a carriage return, a backspace or an escape
-    sequence overwrote is gone. *painted* tells that the cursor was moved to other rows, so that
-    only the screen knows what stands there; what the row held is not a line then.
+    sequence overwrote is gone. *painted* tells that the cursor was moved to other rows: from there
+    on only the screen knows what stands where, and nothing is a line until somebody says False.
+    It begins with the text of an *unfinished* row, the cursor in *column*.
     """
 
-    def __init__(self, unfinished: str = "") -> None:
+    def __init__(self, unfinished: str = "", column: int = 0) -> None:
         self.painted = False
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._raw = unfinished[:LINE_MAX]
-        self._segment = len(self._raw)  # characters since the last carriage return
+        self._raw = ""
+        self._segment = 0  # characters since the last carriage return
+        self._append(f"{unfinished.ljust(column)}\r" + (f"\x1b[{column}C" if column else ""))
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that *data* completes, without blanks at their ends."""
         *whole, rest = self._decode(data).split("\n")
-        if not whole:
-            self._append(rest)
-            return []
-        lines = [
-            line.rstrip()
-            if not self._raw and (line := raw.rstrip("\r")).isprintable() and len(line) <= LINE_MAX
-            else self._end(raw)
-            for raw in whole
-        ]
+        lines = []
+        for raw in whole:
+            line = raw.rstrip("\r")
+            if self._raw or not line.isprintable() or len(line) > LINE_MAX:
+                line = self._end(raw)
+            if not self.painted:
+                lines.append(line.rstrip())
         self._append(rest)
         return lines
 
@@ -191,6 +191,11 @@ class Heard(NamedTuple):
     answer: Answer | None = None
     near_miss: NearMiss | None = None
 
+    @property
+    def is_task(self) -> bool:
+        """Whether it is a ``[TASK]`` line."""
+        return self.answer is None and self.near_miss is None
+
 
 @dataclass
 class _Asked:
@@ -202,11 +207,13 @@ class Hearer:
     """Takes the lines of a window one by one, in their order, and tells what each one says.
 
     The rules are those of a screen that is read for any task (protocol.md 2 to 7), except that an
-    exchange which has ended stays what it was when its id is sent again.
+    exchange which has ended stays what it was when its id is sent again. Of *ask* an answer is also
+    taken where the text of another task may still be standing.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, ask: WireId | None = None) -> None:
         self._width = width
+        self._ask = ask
         self._before = ""
         self._asked: dict[WireId, _Asked] = {}
         self._newest: dict[str, WireId] = {}
@@ -233,6 +240,11 @@ class Hearer:
         line = line_of(0, row, self._before, self._width)
         return self._hear(line) if line and line.head and not line.is_task else None
 
+    def go_on(self, width: int, above: int) -> None:
+        """Note that a row is *width* columns wide from now on, and how many lines stand above."""
+        self._width = width
+        self._count = above
+
     def newest(self, task_id: str) -> WireId | None:
         """Return the wire id under which *task_id* was sent last."""
         return self._newest.get(task_id)
@@ -252,7 +264,7 @@ class Hearer:
             self._echoing.discard(wire_id)
         elif wire_id.task_id in self._newest:
             return Heard(wire_id, near_miss=near_miss("tag", line))
-        elif self._echoing:
+        elif self._echoing and wire_id != self._ask:
             return None
         return self._answered(line, wire_id)
 

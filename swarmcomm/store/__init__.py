@@ -145,6 +145,11 @@ class Store:
         )
         return [(event_of(row[0], row[2:]), row[1]) for row in reversed(rows)]
 
+    def newest_state(self, server: str, pane_id: str) -> Event | None:
+        """Return the newest state of a pane; None where nobody told one."""
+        with self._database.reading() as connection:
+            return _newest_state(connection, server, pane_id)
+
     def anchor(self, server: str, pane_id: str) -> str:
         """Return where the reading of a pane stands; "" where nobody said."""
         rows = self._rows(
@@ -198,12 +203,7 @@ def _record(connection: sqlite3.Connection, found: Found) -> Event:
         if row:
             return _witnessed(connection, event, event_of(row[0], row[2:]), row[1] is None)
     elif event.state is not None:
-        row = connection.execute(
-            f"SELECT number, {COLUMNS} FROM event"
-            " WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1",
-            (place.server, place.pane_id),
-        ).fetchone()
-        newest = event_of(row[0], row[1:]) if row else None
+        newest = _newest_state(connection, place.server, place.pane_id)
         told = event_of(0, values)
         if newest and (newest.state, newest.text) == (told.state, told.text):
             return newest
@@ -214,6 +214,15 @@ def _record(connection: sqlite3.Connection, found: Found) -> Event:
     ).lastrowid
     assert number is not None
     return event_of(number, values)
+
+
+def _newest_state(connection: sqlite3.Connection, server: str, pane_id: str) -> Event | None:
+    row = connection.execute(
+        f"SELECT number, {COLUMNS} FROM event"
+        " WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1",
+        (server, pane_id),
+    ).fetchone()
+    return event_of(row[0], row[1:]) if row else None
 
 
 def _witnessed(connection: sqlite3.Connection, event: Event, stored: Event, pruned: bool) -> Event:

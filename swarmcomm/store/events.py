@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: First flags of events that tell of the reading itself: each time is one of its own.
-NOTICES = frozenset({"gap"})
+NOTICES = frozenset({"gap", "silent", "no-store", "no-stream"})
 
 #: Columns of an event, in the order of :func:`row_of` and :func:`event_of`.
 COLUMNS = "window_name, marker, task_id, wire_id, text, flags, state, time, witnesses"

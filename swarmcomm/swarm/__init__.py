@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import agents, protocol, settings
 from swarmcomm.errors import InvalidInputError, NotFoundError, TaskFailedError, WaitTimeoutError
 from swarmcomm.store import Event
-from swarmcomm.swarm import reading, states
+from swarmcomm.swarm import states, watching
 from swarmcomm.swarm.delivery import Delivery, Outcome, send_raw, send_task
 from swarmcomm.swarm.reading import Gaze
 from swarmcomm.swarm.sight import Address
@@ -172,7 +172,7 @@ class Window:
         on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
     ) -> Iterator[WitnessedAnswer]:
         interval_s = self.swarm.settings.interval_s
-        return reading.poll(gaze, until, timeout_s, interval_s, on_near_miss)
+        return watching.poll(gaze, until, timeout_s, interval_s, on_near_miss)
 
     def answers(self, task_id: str | None = None) -> tuple[protocol.Answer, ...]:
         """Return the answers that can be read now, oldest first; raises like :meth:`poll`."""
@@ -328,9 +328,17 @@ class Swarm:
         return tuple(dict.fromkeys(pane.window for pane in panes))
 
     def watch(
-        self, windows: tuple[str, ...] | None = None, interval_s: float | None = None
+        self,
+        windows: tuple[str, ...] | None = None,
+        interval_s: float | None = None,
+        since: int | None = None,
     ) -> Iterator[Event]:
-        """Yield events of *windows* (default: all but the master) as they are seen, for ever.
+        """Yield events of *windows* (default: all but the master) as they happen, for ever.
+
+        Each is stored, and has a number; what others who watch the same windows have stored comes
+        as well, each event once and by number. What is visible already comes first, or with
+        *since* what is stored above that number. *interval_s* is the time between two looks where
+        tmux gives no control mode. Close the iterator before the server is ended.
 
         Raises:
             NotFoundError: there is no such session, or it went away.
@@ -338,12 +346,9 @@ class Swarm:
         """
         if windows is None:
             windows = tuple(name for name in self.windows() if name != "master")
-        return reading.watch(
-            self.server,
-            self.settings.session,
-            windows,
-            interval_s or self.settings.interval_s,
-        )
+        found = self.settings
+        interval_s = interval_s or found.interval_s
+        return watching.watch(self.server, found.session, windows, interval_s, found.state, since)
 
     def command(self, verb: str) -> str:
         """Return the tmux command that a person types to ``attach`` to the session or to end it."""

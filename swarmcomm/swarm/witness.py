@@ -148,6 +148,14 @@ class Spool:
         finally:
             os.close(file)
 
+    def has_news(self) -> bool:
+        """Tell whether the file has grown, or is another one, since it was read."""
+        try:
+            found = self.path.lstat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) != self._file or found.st_size != self._read
+
     def _new_lines(self, file: int) -> bytes:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swarmcomm.errors import NotFoundError, TmuxError
 
 if TYPE_CHECKING:
-    from swarmcomm.tmux.server import Server
+    from swarmcomm.tmux.server import Asked, Server
 
 _FORMAT = (
     "#{pane_id} #{pane_index} #{?pane_dead,1,0} #{?pane_in_mode,1,0} #{?pane_synchronized,1,0}"
@@ -40,8 +40,13 @@ class Pane:
     tty: str
     agent: str
 
+    @property
+    def identity(self) -> tuple[int, str]:
+        """Server and pane: pane ids begin again where the server does."""
+        return self.server_pid, self.pane_id
 
-def list_panes(server: Server, session: str) -> list[Pane]:
+
+def list_panes(server: Asked, session: str) -> list[Pane]:
     """Return every pane of *session*, in tmux's order; one tmux call.
 
     Raises:
@@ -90,7 +95,7 @@ def locate_pane(panes: list[Pane], session: str, window: str) -> Pane:
     return min(mine, key=lambda pane: (not pane.agent, pane.index))
 
 
-def capture_all(server: Server, pane: Pane) -> str:
+def capture_all(server: Asked, pane: Pane) -> str:
     """Return history and screen of *pane*, oldest row first, rows that tmux wrapped joined.
 
     Raises:

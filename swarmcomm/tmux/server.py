@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import libtmux
 from libtmux.common import tmux_cmd
@@ -63,6 +63,13 @@ class Reply(tmux_cmd):
         self.stdout = self.text.rstrip("\n").split("\n") if self.text.rstrip("\n") else []
         self.stderr = done.stderr.decode("utf-8", "replace").split("\n") if done.returncode else []
         self.stderr = [line for line in self.stderr if line]
+
+
+class Asked(Protocol):
+    """What answers one tmux command: a process for each, or a connection that lasts."""
+
+    def ask(self, *args: str) -> str:
+        """Return what the command printed; raises NotFoundError and TmuxError."""
 
 
 class Server(libtmux.Server):

@@ -72,13 +72,32 @@ def test_a_stream_that_is_cut_at_every_byte_gives_the_same_lines() -> None:
         ("\x1b[32m[DONE]\x1b[0m t1  \r\n", "[DONE] t1"),
         ("[ACK]\x1b[9Gtask\n", "[ACK]   task"),
         ("a\tb\n", "a       b"),
-        ("\x1b[2J\x1b[H[DONE] t1\n", "[DONE] t1"),
-        ("half a row\x1b[1;1H[DONE] t1\n", "[DONE] t1"),
         ("\x1b]0;[DONE] t9\x07[DONE] t1\n", "[DONE] t1"),
     ],
 )
 def test_a_line_is_what_its_row_showed(printed: str, line: str) -> None:
     assert LineBuffer().feed(printed.encode()) == [line]
+
+
+def test_what_was_printed_before_the_screen_was_cleared_is_a_line_and_the_rest_is_not() -> None:
+    buffer = LineBuffer()
+    assert buffer.feed(b"[ACK] t1\r\nx\x1b[2J\x1b[Hy\r\n[DONE] t1\r\n") == ["[ACK] t1"]
+    assert buffer.feed(b"z\r\n") == []
+    buffer.painted = False
+    assert buffer.feed(b"z\r\n") == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "printed", "line"),
+    [
+        ("$", 2, "ls\r\n", "$ ls"),
+        ("progress 50%", 0, "progress 60%\n", "progress 60%"),
+        ("progress 50%", 9, "60%\n", "progress 60%"),
+        ("", 0, "[DONE] t1\n", "[DONE] t1"),
+    ],
+)
+def test_it_goes_on_in_an_unfinished_row(row: str, column: int, printed: str, line: str) -> None:
+    assert LineBuffer(row, column).feed(printed.encode()) == [line]
 
 
 def test_who_moves_the_cursor_to_other_rows_paints() -> None:

@@ -1,0 +1,179 @@
+"""What was seen becomes events: each stored once, and given out in the order of the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock, settings
+from swarmcomm.errors import StoreError
+from swarmcomm.protocol import WireId
+from swarmcomm.store import Event, Found, Place, Store
+from swarmcomm.swarm.ledger import WitnessedAnswer
+from swarmcomm.swarm.lookout import Memory
+from swarmcomm.swarm.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from swarmcomm.swarm.lookout import Sighting
+
+#: Events that are kept for a store that cannot be used now; the oldest go.
+_KEPT = 10_000
+
+#: Events that are fetched at once.
+_PAGE = 1_000
+
+
+class Journal:
+    """The events of some windows: those of this watcher, and of all others that use the store.
+
+    Where the store cannot be used it says so once, gives events without a number, and tries again
+    later: what was kept meanwhile is stored then.
+    """
+
+    def __init__(
+        self, folder: Path | None, session: str, windows: Sequence[str], since: int | None
+    ) -> None:
+        """Take the state *folder*; events with a number above *since* come first, None: none."""
+        self._folder = folder
+        self._session = session
+        self._windows = windows
+        self._since = since
+        self._store: Store | None = None
+        self._try_at = 0.0
+        self._began_at: int | None = None  # the last number when the store was first opened
+        self._last = 0
+        self._given: set[int] = set()
+        self._unstored: list[Found] = []
+        self._troubles: list[Event] = []
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store:
+            self._store.close()
+            self._store = None
+
+    def remember(self, place: Place) -> Memory:
+        """Return what is known of a pane; nothing where the store cannot be used."""
+        try:
+            store = self._opened()
+            if store is None:
+                return Memory()
+            told = store.told(place.server, place.pane_id)
+            state = store.newest_state(place.server, place.pane_id)
+            return Memory(
+                [_answer(event, exchange) for event, exchange in told],
+                store.anchor(place.server, place.pane_id),
+                (State(state.state), state.text) if state and state.state else None,
+            )
+        except StoreError as error:
+            self._give_up(error)
+            return Memory()
+
+    def record(self, seen: Sequence[Sighting], anchors: Mapping[Place, str]) -> list[Event]:
+        """Store what was *seen* and return the events that it is time to give out.
+
+        Those are the new ones of all watchers, by number; before them, at the first call, those
+        above *since*, else those among *seen* that were stored already.
+        """
+        found = [_found(sighting) for sighting in seen]
+        try:
+            store = self._opened()
+            stored = self._record(store, found, anchors) if store else []
+            given = [*self._known(stored), *self._others(store)] if store else None
+        except StoreError as error:
+            self._give_up(error)
+            given = None
+        if given is None:
+            new = [each for each, one in zip(found, seen, strict=True) if not one.again]
+            self._unstored = [*self._unstored, *new][-_KEPT:]
+            given = [each.event for each in new]
+        troubles, self._troubles = self._troubles, []
+        return [*troubles, *given]
+
+    def _record(
+        self, store: Store, found: list[Found], anchors: Mapping[Place, str]
+    ) -> list[Event]:
+        late = self._unstored
+        if not (late or found or anchors):
+            return []
+        stored = store.record([*late, *found], anchors)
+        # Those were given out without a number.
+        self._given.update(event.number or 0 for event in stored[: len(late)])
+        self._unstored = []
+        return stored[len(late) :]
+
+    def _known(self, stored: list[Event]) -> list[Event]:
+        """Return of *stored* those that nobody will give out as new ones."""
+        if self._since is not None or self._began_at is None:
+            return []
+        numbers = {event.number or 0: event for event in stored}
+        known = sorted(n for n in numbers if n <= self._began_at and n not in self._given)
+        self._given.update(known)
+        return [numbers[number] for number in known]
+
+    def _others(self, store: Store) -> list[Event]:
+        """Return the events behind the last one that was given out, whoever recorded them."""
+        events: list[Event] = []
+        while True:
+            page = store.after(self._last, self._session, self._windows, limit=_PAGE)
+            if page:
+                self._last = page[-1].number or self._last
+            events += (event for event in page if event.number not in self._given)
+            if len(page) < _PAGE:
+                return events
+
+    def _opened(self) -> Store | None:
+        if self._store is None and self._folder and clock.monotonic() >= self._try_at:
+            store = self._store = Store.open(self._folder)
+            if self._began_at is None:
+                self._began_at = self._last = store.last()
+                if self._since is not None:
+                    self._last = min(self._since, self._last)
+        return self._store
+
+    def _give_up(self, error: StoreError) -> None:
+        self.close()
+        self._try_at = clock.monotonic() + settings.STORE_AGAIN_S
+        text = f"{error}; watching goes on without the store"
+        self._troubles.append(_event("", text, flags=("no-store",)))
+
+
+def _found(sighting: Sighting) -> Found:
+    window = sighting.place.window
+    answer, near = sighting.answer, sighting.near_miss
+    if answer:
+        event = Event(
+            window,
+            answer.marker,
+            answer.wire_id.task_id,
+            str(answer.wire_id),
+            answer.text,
+            answer.flags,
+            None,
+            clock.now(),
+            answer.witnesses,
+        )
+        return Found(sighting.place, event, answer.exchange)
+    if near:
+        return Found(sighting.place, _event(window, near.line, (near.reason,)))
+    if sighting.state:
+        return Found(sighting.place, _event(window, sighting.state[1], state=sighting.state[0]))
+    assert sighting.notice is not None
+    name, text = sighting.notice
+    return Found(sighting.place, _event(window, text, (name,)))
+
+
+def _event(
+    window: str, text: str, flags: tuple[str, ...] = (), state: State | None = None
+) -> Event:
+    return Event(window, None, None, None, text, flags, state, clock.now())
+
+
+def _answer(event: Event, exchange: int) -> WitnessedAnswer:
+    assert event.marker is not None
+    wire_id = WireId.parse(event.wire_id or "")
+    return WitnessedAnswer(
+        event.marker, wire_id, event.text, event.flags, 0, event.witnesses, exchange
+    )

@@ -1,0 +1,411 @@
+"""Looking at the windows of a session when something happens on them, and only then.
+
+What a program prints wakes us. Where programs print lines, the stream of it is what is read; where
+they paint, the screen is.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock, protocol, settings
+from swarmcomm.errors import NotFoundError, TmuxError
+from swarmcomm.protocol import Anchor, Hearer, LineBuffer
+from swarmcomm.store import Place
+from swarmcomm.swarm.ledger import SCREEN, WitnessedAnswer
+from swarmcomm.swarm.states import State
+from swarmcomm.tmux.connection import Lost
+from swarmcomm.tmux.pane import list_panes, locate_pane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from swarmcomm.swarm.reading import Gaze
+    from swarmcomm.tmux.connection import Connection, Snapshot
+    from swarmcomm.tmux.pane import Pane
+
+#: States that come and go with every send, or say nothing.
+_UNTOLD = frozenset({State.DRAFT, State.UNKNOWN})
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One thing that was seen at a place; one of the fields behind it says what.
+
+    *again*: it was told before, and only its witnesses are new. *notice* is the name of something
+    that concerns the reading itself, and a sentence.
+    """
+
+    place: Place
+    answer: WitnessedAnswer | None = None
+    near_miss: protocol.NearMiss | None = None
+    state: tuple[State, str] | None = None
+    notice: tuple[str, str] | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was told of a pane by readers that are gone: its answers, a place, its last state."""
+
+    answers: Sequence[WitnessedAnswer] = ()
+    anchor: str = ""
+    state: tuple[State, str] | None = None
+
+
+def _remember_nothing(_place: Place) -> Memory:
+    return Memory()
+
+
+class Lookout:
+    """Watches some windows of one session; each thing is told once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        session: str,
+        gazes: Iterable[Gaze],
+        interval_s: float,
+        remember: Callable[[Place], Memory] = _remember_nothing,
+    ) -> None:
+        """Take the *gazes*, one for each window; those that have looked already go on from there.
+
+        *interval_s* is the time between two looks where the connection brings no output. What
+        *remember* returns of a place was told before.
+        """
+        self._connection = connection
+        self._session = session
+        self._interval_s = interval_s
+        self._remember = remember
+        self._server = ""
+        self._watched = [_Watched(connection, gaze) for gaze in gazes]
+        self._panes: dict[str, _Watched] = {}
+        self._beat_at = 0.0
+        self._silent = False
+
+    def news(self, timeout_s: float) -> list[Sighting]:
+        """Return what was seen, oldest first; blocks up to *timeout_s* for the first of it.
+
+        Raises:
+            NotFoundError: there is no such session, or it went away.
+            TmuxError: tmux could not be asked.
+        """
+        deadline = clock.monotonic() + timeout_s
+        while True:
+            seen = self._round(deadline)
+            if seen or clock.monotonic() >= deadline:
+                return seen
+
+    def anchors(self) -> dict[Place, str]:
+        """Return where the reading of each window stands that has gone on since the last call."""
+        return {
+            watched.place: anchor
+            for watched in self._watched
+            if watched.place and (anchor := watched.moved_anchor())
+        }
+
+    def _round(self, deadline: float) -> list[Sighting]:
+        times = [deadline, self._beat_at, *(w.due for w in self._watched if w.due is not None)]
+        wait_s = max(0.0, min(times) - clock.monotonic())
+        if not self._connection.streams:
+            wait_s = self._interval_s if self._server else 0.0
+        seen: list[Sighting] = []
+        for item in self._connection.wait(wait_s):
+            if isinstance(item, Lost):
+                self._look_again(item)
+            elif item.pane_id in self._panes:
+                seen += self._panes[item.pane_id].hear(item.data)
+        now = clock.monotonic()
+        if now >= self._beat_at or any(w.is_due(now) for w in self._watched):
+            seen += self._look(now)
+        return seen
+
+    def _look_again(self, lost: Lost) -> None:
+        for watched in self._watched:
+            pane = watched.gaze.pane
+            if lost.pane_id is None or (pane and pane.pane_id == lost.pane_id):
+                watched.lose()
+        if lost.pane_id is None:
+            self._beat_at = 0.0
+
+    def _look(self, now: float) -> list[Sighting]:
+        try:
+            panes = list_panes(self._connection, self._session)
+            if now >= self._beat_at:
+                self._server = self._server_id()
+        except NotFoundError:
+            if not self._connection.streams:
+                raise
+            # The connection waits for it to come back, and says so when it does not.
+            self._beat_at = now + settings.BEAT_S
+            return []
+        except TmuxError as error:
+            self._beat_at = now + settings.BEAT_S
+            return self._say_silent(error)
+        self._silent = False
+        seen: list[Sighting] = []
+        for watched in self._watched:
+            with suppress(TmuxError):
+                seen += self._look_at(watched, panes, now)
+        self._panes = {w.gaze.pane.pane_id: w for w in self._watched if w.gaze.pane}
+        if now >= self._beat_at:
+            self._beat_at = now + settings.BEAT_S
+        return seen
+
+    def _look_at(self, watched: _Watched, panes: list[Pane], now: float) -> list[Sighting]:
+        gaze = watched.gaze
+        try:
+            pane = locate_pane(panes, self._session, gaze.window)
+        except NotFoundError as error:
+            place = watched.place or Place(self._server, self._session, gaze.window, "")
+            watched.forget()
+            return watched.tell_state(place, (State.GONE, str(error)))
+        place = Place(self._server, self._session, gaze.window, pane.pane_id)
+        if place != watched.place:
+            watched.begin(place, self._remember(place))
+        if now >= self._beat_at:
+            watched.beat(pane, now)
+        if not watched.is_due(now):
+            return []
+        return watched.look(pane)
+
+    def _say_silent(self, error: TmuxError) -> list[Sighting]:
+        if self._silent:
+            return []
+        self._silent = True
+        places = (w.place for w in self._watched if w.place)
+        return [Sighting(place, notice=("silent", str(error))) for place in places][:1]
+
+    def _server_id(self) -> str:
+        show = "#{socket_path}:#{pid}:#{start_time}"
+        return self._connection.ask("display-message", "-p", show).strip()
+
+
+class _Watched:
+    """One window that is watched: what it prints is heard, its screen is looked at when due."""
+
+    def __init__(self, connection: Connection, gaze: Gaze) -> None:
+        self.gaze = gaze
+        self.place: Place | None = None
+        self.due: float | None = 0.0
+        self._connection = connection
+        self._not_before = 0.0
+        self._told_state: tuple[State, str] = (State.IDLE, "")
+        self._paints_until = 0.0
+        self._printed_at = 0.0
+        self._looked_at: Pane | None = None
+        self._lines: LineBuffer | None = None
+        self._hearer: Hearer | None = None
+        self._anchor: Anchor | None = None
+        self._saved: Anchor | None = None
+
+    def begin(self, place: Place, memory: Memory) -> None:
+        """Turn to a pane that was not watched before."""
+        self.forget()
+        self.place = place
+        self.gaze.ledger.restore(memory.answers)
+        self._told_state = memory.state or self._told_state
+        if memory.anchor:
+            above, *words = json.loads(memory.anchor)
+            self._anchor = self._saved = Anchor(above, tuple(words))
+
+    def forget(self) -> None:
+        """Know nothing of the pane any more."""
+        self.place = None
+        self.gaze.pane = self._looked_at = None
+        self._lines = self._hearer = self._anchor = self._saved = None
+        self.due = 0.0
+
+    def moved_anchor(self) -> str:
+        """Return the place where reading stands, if it has moved since the last call, else ""."""
+        anchor = self._hearer.anchor if self._hearer and not self._is_lost else None
+        if anchor is None or anchor == self._saved:
+            return ""
+        self._saved = anchor
+        return json.dumps([anchor.above, *anchor.words])
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the window wants a look at its screen."""
+        return self.due is not None and self.due <= now
+
+    def lose(self) -> None:
+        """Note that something it printed may not have been heard."""
+        self._lines = None
+        self._look_in(0.0)
+
+    def beat(self, pane: Pane, now: float) -> None:
+        """See what nothing wakes us for: an end of the program, hooks, an unfinished row."""
+        known = self.gaze.pane
+        gone_on = self._hearer is None and self._prints and now >= self._paints_until
+        if (
+            known is None
+            or (pane.dead, pane.agent, pane.width) != (known.dead, known.agent, known.width)
+            or self.gaze.has_news()
+            or gone_on
+        ):
+            self._look_in(0.0)
+
+    def hear(self, data: bytes) -> list[Sighting]:
+        """Return what is new in what the program has just printed."""
+        now = self._printed_at = clock.monotonic()
+        if self._lines is None or self._hearer is None:
+            self._look_in(settings.SETTLE_S)
+            if self._lines is None:
+                return []
+        lines = self._lines.feed(data)
+        if self._lines.painted:
+            self._lines.painted = False
+            self._paints_until = now + settings.PAINTS_S
+        seen = self._told(lines)
+        if self._paints_until > now:
+            self._hearer = self._anchor = None
+            self._look_in(settings.SETTLE_S)
+        elif self._wants_screen:
+            self._look_in(settings.SETTLE_S)
+        elif "[" in self._lines.unfinished:
+            self._look_in(settings.UNFINISHED_S)
+        return seen
+
+    def look(self, pane: Pane) -> list[Sighting]:
+        """Return what is new on the screen, or in the history since it was read.
+
+        Raises:
+            NotFoundError: the pane is gone.
+            TmuxError: tmux could not be asked.
+        """
+        began = clock.monotonic()
+        self.due = None
+        manner = self.gaze.face(pane)
+        seen: list[Sighting] = []
+        if not self._prints or began < self._paints_until:
+            seen += self._look_at_screen(pane)
+        elif not self._connection.streams and pane == self._looked_at:
+            pass
+        elif self._is_lost:
+            seen += self._read_on(pane)
+        else:
+            seen += self._take_unfinished(pane, began)
+            if self.gaze.ask:
+                seen += self._near(self.gaze.near_misses(pane))
+        self._looked_at = pane
+        if manner.ready is not None or pane.dead:
+            seen += self.tell_state(self._at, self.gaze.see_state(pane))
+        seconded, self.gaze.ledger.seconded = self.gaze.ledger.seconded, []
+        seen += [Sighting(self._at, e.witnessed(), again=True) for e in seconded]
+        # However fast it changes, looking at it takes a part of the time only.
+        now = clock.monotonic()
+        self._not_before = now + (now - began) * settings.LOOK_REST
+        if self.gaze.unsettled:
+            self._look_in(settings.STEP_S)
+        return seen
+
+    def tell_state(self, place: Place, state: tuple[State, str]) -> list[Sighting]:
+        """Return *state* where it is another one than was told last."""
+        if state[0] in _UNTOLD or state == self._told_state:
+            return []
+        self._told_state = state
+        return [Sighting(place, state=state)]
+
+    @property
+    def _at(self) -> Place:
+        assert self.place is not None
+        return self.place
+
+    @property
+    def _prints(self) -> bool:
+        """Whether the agent prints lines, and tells nothing in another way."""
+        manner = self.gaze.manner
+        return self.gaze.style is None and not (manner and manner.witness)
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._lines is None or self._hearer is None
+
+    @property
+    def _wants_screen(self) -> bool:
+        manner = self.gaze.manner
+        has_states = manner and (manner.busy or manner.dialog or manner.error)
+        return not self._prints or bool(has_states) or self.gaze.ask is not None
+
+    def _look_in(self, seconds: float) -> None:
+        at = max(clock.monotonic() + seconds, self._not_before)
+        self.due = at if self.due is None else min(self.due, at)
+
+    def _look_at_screen(self, pane: Pane) -> list[Sighting]:
+        if self._lines is None:
+            self._lines = LineBuffer()
+        answers, near_misses = self.gaze.look([pane])
+        return [*(Sighting(self._at, each) for each in answers), *self._near(near_misses)]
+
+    def _read_on(self, pane: Pane) -> list[Sighting]:
+        """Go on behind the last line that was read, wherever it stands by now."""
+        whole, self._lines = _lines_of(self._connection.snapshot(pane.pane_id), pane.width)
+        seen: list[Sighting] = []
+        found = self._anchor.find(whole) if self._anchor else None
+        if self._anchor and found is None:
+            gap = "lines of it scrolled away, or were cleared, before they were read"
+            seen.append(Sighting(self._at, notice=("gap", gap)))
+        known = whole if found is None else whole[:found]
+        if self._hearer is None or found is None:
+            self._hearer = Hearer(pane.width, self.gaze.wire_id)
+            for heard in self._hearer.take(known):
+                if heard.is_task:
+                    self.gaze.ledger.sent_before(SCREEN, str(heard.wire_id))
+            entries, near_misses = self.gaze.read(pane, "\n".join(known))
+            seen += (Sighting(self._at, each) for each in self.gaze.wanted(entries))
+            seen += self._near(near_misses)
+        self._hearer.go_on(pane.width, len(known))
+        seen += self._told(whole[len(known) :])
+        self._anchor = self._hearer.anchor
+        return seen
+
+    def _told(self, lines: list[str]) -> list[Sighting]:
+        if self._hearer is None:
+            return []
+        seen: list[Sighting] = []
+        for heard in self._hearer.take(lines):
+            seen += self._sightings(heard)
+        self._anchor = self._hearer.anchor
+        return seen
+
+    def _sightings(self, heard: protocol.Heard) -> list[Sighting]:
+        if heard.near_miss:
+            return [] if self.gaze.ask else self._near(self.gaze.new_near([heard.near_miss]))
+        answers = self.gaze.heard(heard)
+        return [Sighting(self._at, each) for each in answers if self._is_asked(each.wire_id)]
+
+    def _is_asked(self, wire_id: protocol.WireId) -> bool:
+        ask = self.gaze.ask
+        if ask is None or str(wire_id) == ask or self.gaze.exact:
+            return ask is None or str(wire_id) == ask
+        return self._hearer is not None and self._hearer.newest(ask) == wire_id
+
+    def _take_unfinished(self, pane: Pane, now: float) -> list[Sighting]:
+        """Take a row without a newline as it stands when nothing is added to it any more."""
+        assert self._lines is not None
+        assert self._hearer is not None
+        row = self._lines.unfinished
+        if "[" not in row:
+            return []
+        if not pane.dead and now < self._printed_at + settings.UNFINISHED_S:
+            self._look_in(settings.UNFINISHED_S)
+            return []
+        heard = self._hearer.tentative(row)
+        return self._sightings(heard) if heard else []
+
+    def _near(self, near_misses: Iterable[protocol.NearMiss]) -> list[Sighting]:
+        return [Sighting(self._at, near_miss=near) for near in near_misses]
+
+
+def _lines_of(snapshot: Snapshot, width: int) -> tuple[list[str], LineBuffer]:
+    """Return the lines that have ended, and the row of the cursor, in which printing goes on."""
+    column, row = snapshot.cursor
+    rows = snapshot.text.removesuffix("\n").split("\n")
+    rows = rows[: max(1, len(rows) - (snapshot.height - 1 - row))]
+    unfinished = rows.pop()
+    if len(unfinished) > width:
+        column = len(unfinished)
+    return rows, LineBuffer(unfinished.rstrip(), column)
