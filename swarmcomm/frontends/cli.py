@@ -294,6 +294,8 @@ def events(
     found = settings.from_environment(os.environ).with_session(session, None)
     folder = settings.state_folder(os.environ)
     store = Store.existing(folder) if folder else None
+    if store and store.note:
+        click.echo(f"swarmcomm: {store.note}", err=True)
     if older is not None:
         removed = store.prune(clock.now() - older, session) if store else 0
         if as_json:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarmcomm.errors import StoreError
 from swarmcomm.store.events import (
     COLUMNS,
     NOTICES,
@@ -73,6 +75,11 @@ class Store:
         from swarmcomm.store.database import is_there
 
         return cls.open(folder) if is_there(Path(folder).absolute() / FILE) else None
+
+    @property
+    def note(self) -> str:
+        """Return what a person should know about where the store is, on one line; or ""."""
+        return self._database.note
 
     def record(
         self, found: Sequence[Found], anchors: Mapping[Place, str] | None = None
@@ -181,7 +188,10 @@ class Store:
                 )
             removed += len(numbers)
             if len(numbers) < _PRUNED_AT_ONCE:
-                return removed
+                break
+        with suppress(StoreError):  # the room is used again in any case
+            self._database.shrink()
+        return removed
 
     def close(self) -> None:
         """Close the file; nothing else may be called afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -65,10 +66,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Where several hosts would each have a memory of their own for the log.
+_NETWORK = re.compile(
+    "nfs[0-9]?|cifs|smb[0-9]?|smbfs|afs|ncpfs|ceph|lustre|gfs2|ocfs2|beegfs|gpfs|fuse[.](sshfs|ceph"
+    "|glusterfs|s3fs|rclone)"
+)
+
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+_MOUNTS = Path("/proc/mounts")
 
 #: Seconds after which what was being made is somebody's who was killed.
 _LEFT_OVER_S = 60.0
+
+#: Pages of 4 KB that are given back in one transaction.
+_PAGES_AT_ONCE = 1000
 
 
 class Database:
@@ -81,12 +93,19 @@ class Database:
             StoreError: it cannot be used; which one says why, and the file is as it was.
         """
         self.path = path
+        #: What a person should know about where the file is, or "".
+        self.note = ""
         self._lock = threading.Lock()
         with _named(path):
             _make_folder(path.parent)
             if not os.path.lexists(path):
                 _make(path)
             self._file = _check(path)
+            if kind := network(path.parent):
+                self.note = (
+                    f"{path.parent} is on a network file system ({kind}), where several machines"
+                    " cannot share a store; set SWARM_STATE_DIR to a folder of this machine"
+                )
             self._connection = _connect(path)
         try:
             with _named(path):
@@ -121,6 +140,18 @@ class Database:
             self._check_file()
             yield self._connection
 
+    def shrink(self) -> None:
+        """Give the room of what was removed back to the disk, in pieces that hold nobody up.
+
+        Raises:
+            StoreError: others use it; the room is used for what comes.
+        """
+        with self._lock, _named(self.path):
+            free = 0
+            while free != (free := _number(self._connection, "PRAGMA freelist_count")):
+                self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Close the connection; what was written is kept."""
         with self._lock, suppress(sqlite3.Error):
@@ -134,6 +165,22 @@ class Database:
             found = None
         if found is None or (found.st_dev, found.st_ino) != self._file:
             raise StoreError(f"{self.path} was removed or replaced while in use; start again")
+
+
+def network(folder: Path) -> str:
+    """Return the kind of network file system that *folder* is on; "" on a disk, or not known."""
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+    folder = folder.resolve()
+    kind, depth = "", -1
+    for line in mounts.splitlines():
+        _, point, found, *_ = line.split(" ")
+        mount = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point))
+        if folder.is_relative_to(mount) and len(mount.parts) >= depth:
+            kind, depth = found, len(mount.parts)
+    return kind if _NETWORK.fullmatch(kind) else ""
 
 
 def is_there(path: Path) -> bool:
@@ -194,6 +241,7 @@ def _make(path: Path) -> None:
         os.close(file)
         connection = _connect(new)
         try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table
             connection.execute("PRAGMA journal_mode = WAL")
             with _transaction(connection):
                 _upgrade(connection, 0)
@@ -262,8 +310,12 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
+    return _number(connection, "PRAGMA user_version")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    (number,) = connection.execute(query).fetchone()
+    return int(number)
 
 
 @contextmanager
@@ -286,7 +338,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _name(path: Path, error: sqlite3.Error, code: int) -> StoreError:
     primary = code & 0xFF
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
         return StoreBusyError(
             f"{path}: another program has had its lock for {settings.STORE_BUSY_S:g} s;"
             " try again, and end the one that hangs"

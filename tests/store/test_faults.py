@@ -403,3 +403,41 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(
     store = Store.open(folder)
     assert store.record([answer()])[0].number == 1
     store.close()
+
+
+# Where it is
+
+
+def test_a_network_file_system_is_said_and_a_disk_is_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    monkeypatch.setattr(database, "_MOUNTS", mounts)
+
+    def note(*lines: str) -> str:
+        mounts.write_text("".join(f"{line} rw 0 0\n" for line in lines))
+        store = Store.open(folder)
+        store.close()
+        return store.note
+
+    home = str(tmp_path)
+    assert note("dev / ext4", f"host:/x {home} nfs4").startswith(f"{folder} is on a network")
+    assert "(nfs4)" in note("dev / ext4", f"host:/x {home} nfs4")
+    assert note("host:/x / nfs4", f"dev {home} ext4") == ""
+    assert note("dev / ext4", f"host:/x {home}x nfs4") == ""
+    assert note("dev / ext4", f"host:/x {home} nfs4", f"dev {folder} ext4") == ""
+    assert "fuse.sshfs" in note(f"dev {home} ext4", f"me@host: {home} fuse.sshfs")
+    mounts.unlink()
+    store = Store.open(folder)
+    assert store.note == ""
+    store.close()
+
+
+def test_a_mount_with_a_blank_in_its_name_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    monkeypatch.setattr(database, "_MOUNTS", tmp_path / "mounts")
+    (tmp_path / "mounts").write_text(f"x / ext4 rw 0 0\nx {tmp_path}/a\\040b cifs rw 0 0\n")
+    assert database.network(folder) == "cifs"

@@ -209,6 +209,19 @@ def test_what_is_left_of_pruned_events_is_bounded(
     connection.close()
 
 
+def test_the_room_of_what_was_pruned_goes_back_to_the_disk(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "TOLD_KEPT", 10)
+    store.record([answer(f"t{i}", text="x" * 1000) for i in range(6000)])
+    reader = Store.open(folder)
+    assert len(reader.after(0)) == 1000
+    store.prune(TIME + timedelta(1))
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 200_000
+    assert reader.after(0) == []
+    reader.close()
+
+
 def test_sqlite_is_not_loaded_before_a_store_is_opened() -> None:
     code = (
         "import sys, swarmcomm; swarmcomm.Event; swarmcomm.Swarm; print('sqlite3' in sys.modules)"
