@@ -305,8 +305,9 @@ class Connection:
                 if clock.monotonic() > end:
                     self._outbox.end(error)
                     return None
-            except (TmuxError, OSError):
-                # Frozen, or out of something: it is not gone.
+            except (TmuxError, OSError) as error:
+                # Frozen, or out of something: it is not gone, and a look may tell more.
+                self._outbox.lose(None, f"the connection to tmux was lost ({error})")
                 end = clock.monotonic() + _BACK_S
             pause_s = min(pause_s * 2, _RETRY_S[1])
         return None

@@ -59,9 +59,11 @@ class Outbox:
             self._changed.notify_all()
 
     def lose(self, pane_id: str | None, reason: str) -> None:
-        """Say that output may be missing from here on."""
+        """Say that output may be missing from here on; once is enough."""
         with self._changed:
-            self._entries.append(Lost(pane_id, reason))
+            lost = Lost(pane_id, reason)
+            if self._entries[-1:] != [lost]:
+                self._entries.append(lost)
             self._changed.notify_all()
 
     def drop(self, pane_id: str) -> None:

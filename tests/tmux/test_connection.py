@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import random
 import re
 import shlex
 import signal
@@ -33,8 +34,13 @@ def connected(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
     made: list[Connection] = []
 
-    def make(deadline_s: float = 10.0, program: str = "tmux", **options: object) -> Connection:
-        server = Server(tmux.socket, program, "/dev/null", deadline_s)
+    def make(
+        deadline_s: float = 10.0,
+        program: str = "tmux",
+        config: str = "/dev/null",
+        **options: object,
+    ) -> Connection:
+        server = Server(tmux.socket, program, config, deadline_s)
         made.append(connect(server, "s", **options))  # type: ignore[arg-type]
         return made[-1]
 
@@ -182,6 +188,19 @@ def test_a_flood_comes_whole_and_in_order(tmux: Tmux, connected: Connect) -> Non
     assert re.findall(rb"n(\d+)\r\n", found) == [b"%d" % number for number in range(200_000)]
 
 
+def test_any_bytes_come_as_they_were_printed(
+    tmux: Tmux, connected: Connect, tmp_path: Path
+) -> None:
+    data = random.Random(4).randbytes(3_000_000) + bytes(1000) + b"x" * 10_000_000 + b"the end"
+    (tmp_path / "data").write_bytes(data)
+    go = tmp_path / "go"
+    waits = f"stty raw; while [ ! -e {go} ]; do sleep 0.05; done; cat {tmp_path}/data; cat"
+    tmux.session("s", {"w": waits})
+    connection = connected()
+    go.touch()
+    assert seen(connection, b"the end", tmux.pane("s", "w"), 60) == data
+
+
 def test_a_snapshot_in_a_flood_is_cut_exactly(tmux: Tmux, connected: Connect) -> None:
     tmux.session("s", {"w": "sh"})
     pane = tmux.pane("s", "w")
@@ -205,6 +224,33 @@ def test_a_snapshot_in_a_flood_is_cut_exactly(tmux: Tmux, connected: Connect) ->
         numbers = [int(line.strip("n.")) for line in lines.split("\n")[:4]]
         assert numbers == list(range(numbers[0], numbers[0] + 4)), (rows[row - 1 :], after[:80])
     assert tmux.run("list-buffers") == ""
+
+
+def test_attaching_changes_nothing_of_the_session(
+    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":of-the-watcher")
+    tmux.session("s", {"a": "cat", "b": "cat"})
+
+    def state() -> str:
+        return "".join(
+            tmux.run(*command)
+            for command in (
+                ("show-environment", "-t", "=s"),
+                ("show-options", "-t", "s"),
+                ("show-hooks", "-t", "s"),
+                ("list-windows", "-t", "=s:", "-F", "#{window_name} #{window_flags}"),
+                ("list-panes", "-s", "-t", "=s:", "-F", "#{pane_id} #{pane_width} #{cursor_x}"),
+                ("list-buffers",),
+            )
+        )
+
+    before = state()
+    connection = connected()
+    connection.snapshot(tmux.pane("s", "a"))
+    assert state() == before
+    connection.close()
+    assert state() == before
 
 
 def test_close_leaves_nothing_behind(tmux: Tmux, connected: Connect) -> None:
@@ -385,14 +431,16 @@ def test_a_server_that_is_started_again_is_watched_again(tmux: Tmux, connected: 
 
 @pytest.mark.parametrize("what", ["kill-server", "kill-session"])
 def test_a_session_that_is_gone_for_good_is_an_error(
-    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch, what: str
+    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
 ) -> None:
     monkeypatch.setattr("swarmcomm.tmux.connection._BACK_S", 0.5)
     tmux.session("s", {"w": "echo last; cat"})
     tmux.session("s-other", {"w": "yes"})
     # With this a client of a session that ends is given the other one.
     tmux.run("set-option", "-g", "detach-on-destroy", "off")
-    connection = connected()
+    config = tmp_path / "tmux.conf"
+    config.write_text("new-session -d -s s\n")
+    connection = connected(config=str(config))
     pane = tmux.pane("s", "w")
     tmux.type("s", "w", "last words")
     wait_for(lambda: tmux.screen("s", "w").count("last words") > 1, "the echo")
@@ -404,6 +452,9 @@ def test_a_session_that_is_gone_for_good_is_an_error(
             assert connection.wait(30) == []
     with pytest.raises(NotFoundError):
         connection.ask("list-panes", "-t", "=s:")
+    if what == "kill-server":
+        # Nothing of ours started another one, whatever its configuration would have made.
+        assert tmux.run("list-sessions", check=False) == ""
 
 
 def test_a_queue_that_is_full_drops_the_pane_that_fills_it_and_says_so(

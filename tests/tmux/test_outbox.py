@@ -15,6 +15,7 @@ def test_everything_comes_in_order_and_neighbours_are_joined() -> None:
     for pane, data in (("%1", b"a"), ("%1", b"b"), ("%2", b"c"), ("%1", b"d")):
         box.put(pane, data)
     box.lose(None, "why")
+    box.lose(None, "why")
     assert box.take(0) == [
         Output("%1", b"ab"),
         Output("%2", b"c"),
