@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +15,10 @@ from swarmcomm.store.events import (
     Place,
     event_of,
     identity,
+    is_pruned,
     merged,
     row_of,
+    said,
     stamp,
 )
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from swarmcomm.store.database import Database
+    from swarmcomm.store.events import Row
 
 __all__ = ["FILE", "NOTICES", "Event", "Found", "Place", "Store"]
 
@@ -40,6 +41,10 @@ TOLD_KEPT = 20_000
 #: Events that are pruned in one transaction, so that nobody waits for long.
 _PRUNED_AT_ONCE = 5_000
 
+_NEWEST_STATE = f"""
+    SELECT number, {COLUMNS} FROM event
+    WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1
+"""
 _VALUES = ", ".join("?" * (5 + COLUMNS.count(",") + 1))
 
 
@@ -91,6 +96,8 @@ class Store:
         exchange, marker and text, a near miss by pane, reason and line, a state when it is the
         newest of its pane. A notice is always new.
         """
+        # All that takes time is done without the lock.
+        prepared = [(one, identity(one), row_of(one.event)) for one in found]
         with self._database.writing() as connection:
             for place, anchor in (anchors or {}).items():
                 connection.execute(
@@ -98,7 +105,8 @@ class Store:
                     " DO UPDATE SET anchor = excluded.anchor",
                     (place.server, place.pane_id, anchor),
                 )
-            return [_record(connection, one) for one in found]
+            rows = [_record(connection, *one) for one in prepared]
+        return [event_of(number, row) for number, row in rows]
 
     def after(
         self,
@@ -154,8 +162,8 @@ class Store:
 
     def newest_state(self, server: str, pane_id: str) -> Event | None:
         """Return the newest state of a pane; None where nobody told one."""
-        with self._database.reading() as connection:
-            return _newest_state(connection, server, pane_id)
+        rows = self._rows(_NEWEST_STATE, server, pane_id)
+        return event_of(rows[0][0], rows[0][1:]) if rows else None
 
     def anchor(self, server: str, pane_id: str) -> str:
         """Return where the reading of a pane stands; "" where nobody said."""
@@ -202,46 +210,33 @@ class Store:
             return connection.execute(query, values).fetchall()
 
 
-def _record(connection: sqlite3.Connection, found: Found) -> Event:
-    event, place = found.event, found.place
-    key = identity(found)
-    values = row_of(event)
+def _record(
+    connection: sqlite3.Connection, found: Found, key: bytes | None, row: Row
+) -> tuple[int, Row]:
+    """Return number and row of what is stored for *found*."""
+    place = found.place
     if key is not None:
-        row = connection.execute(
-            f"SELECT number, text, {COLUMNS} FROM event WHERE identity = ?", (key,)
+        there = connection.execute(
+            f"SELECT number, {COLUMNS} FROM event WHERE identity = ?", (key,)
         ).fetchone()
-        if row:
-            return _witnessed(connection, event, event_of(row[0], row[2:]), row[1] is None)
-    elif event.state is not None:
-        newest = _newest_state(connection, place.server, place.pane_id)
-        told = event_of(0, values)
-        if newest and (newest.state, newest.text) == (told.state, told.text):
-            return newest
+        if there:
+            return there[0], _witnessed(connection, there[0], there[1:], row)
+    elif found.event.state is not None:
+        newest = connection.execute(_NEWEST_STATE, (place.server, place.pane_id)).fetchone()
+        if newest and said(newest[1:]) == said(row):
+            return newest[0], newest[1:]
     number = connection.execute(
         "INSERT INTO event (identity, server, session, pane_id, exchange,"
         f" {COLUMNS}) VALUES ({_VALUES})",
-        (key, place.server, place.session, place.pane_id, found.exchange, *values),
+        (key, place.server, place.session, place.pane_id, found.exchange, *row),
     ).lastrowid
     assert number is not None
-    return event_of(number, values)
+    return number, row
 
 
-def _newest_state(connection: sqlite3.Connection, server: str, pane_id: str) -> Event | None:
-    row = connection.execute(
-        f"SELECT number, {COLUMNS} FROM event"
-        " WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1",
-        (server, pane_id),
-    ).fetchone()
-    return event_of(row[0], row[1:]) if row else None
-
-
-def _witnessed(connection: sqlite3.Connection, event: Event, stored: Event, pruned: bool) -> Event:
-    witnesses = merged(stored.witnesses, event.witnesses)
-    if witnesses != stored.witnesses:
-        connection.execute(
-            "UPDATE event SET witnesses = ? WHERE number = ?",
-            (json.dumps(witnesses), stored.number),
-        )
-    if pruned:
-        return replace(event, witnesses=witnesses, number=stored.number)
-    return replace(stored, witnesses=witnesses)
+def _witnessed(connection: sqlite3.Connection, number: int, stored: Row, row: Row) -> Row:
+    """Return the *stored* row with the witnesses of both; of a pruned one only they are left."""
+    witnesses = merged(stored, row)
+    if witnesses != stored[-1]:
+        connection.execute("UPDATE event SET witnesses = ? WHERE number = ?", (witnesses, number))
+    return (*(row if is_pruned(stored) else stored)[:-1], witnesses)

@@ -79,6 +79,9 @@ _MOUNTS = Path("/proc/mounts")
 #: Seconds after which what was being made is somebody's who was killed.
 _LEFT_OVER_S = 60.0
 
+#: Seconds between two tries to get the lock; a try costs 10 µs.
+_TRY_S = 0.002
+
 #: Pages of 4 KB that are given back in one transaction.
 _PAGES_AT_ONCE = 1000
 
@@ -199,7 +202,7 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         yield connection
         connection.execute("COMMIT")
@@ -208,6 +211,24 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the lock; try often, for SQLite sleeps 100 ms at a time while others get it again."""
+    deadline = clock.monotonic() + settings.STORE_BUSY_S
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or clock.monotonic() >= deadline:
+                    raise
+                clock.sleep(_TRY_S)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {settings.STORE_BUSY_S * 1000:.0f}")
 
 
 def _make_folder(folder: Path) -> None:

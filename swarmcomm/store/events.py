@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from swarmcomm.protocol import Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from typing import TypeAlias
+
+    #: The values of COLUMNS.
+    Row: TypeAlias = tuple[Any, ...]
 
 #: First flags of events that tell of the reading itself: each time is one of its own.
 NOTICES = frozenset({"gap", "silent", "no-store", "no-stream"})
@@ -76,7 +79,7 @@ def identity(found: Found) -> bytes | None:
     return blake2b(whole.encode(), digest_size=16).digest()
 
 
-def row_of(event: Event) -> tuple[str | None, ...]:
+def row_of(event: Event) -> Row:
     """Return the values of COLUMNS for *event*; half a character becomes ``?``."""
     return (
         _whole(event.window),
@@ -91,7 +94,7 @@ def row_of(event: Event) -> tuple[str | None, ...]:
     )
 
 
-def event_of(number: int, row: Sequence[Any]) -> Event:
+def event_of(number: int, row: Row) -> Event:
     """Return the event of a row's COLUMNS, its time in local time."""
     window, marker, task_id, wire_id, text, flags, state, time, witnesses = row
     return Event(
@@ -113,9 +116,21 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def merged(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
-    """Return the words of both, each once, in their order."""
-    return tuple(dict.fromkeys((*one, *other)))
+def merged(stored: Row, row: Row) -> str:
+    """Return the witnesses of both rows, each once, in their order."""
+    if stored[-1] == row[-1]:
+        return str(row[-1])
+    return json.dumps(list(dict.fromkeys((*json.loads(stored[-1]), *json.loads(row[-1])))))
+
+
+def said(row: Row) -> tuple[object, object]:
+    """Return state and text of a row: what makes one state another."""
+    return row[6], row[4]
+
+
+def is_pruned(row: Row) -> bool:
+    """Return whether only what tells the event again is left of a row."""
+    return row[4] is None
 
 
 def _whole(text: str) -> str:

@@ -85,6 +85,13 @@ def test_a_state_that_comes_back_is_told_again(store: Store) -> None:
     assert numbers(store, *states) == [1, 2, 2, 3]
 
 
+def test_the_newest_state_of_a_pane_is_known(store: Store) -> None:
+    assert store.newest_state(SERVER, "%0") is None
+    events = store.record([other(state="busy"), other("?", state="waiting"), answer()])
+    store.record([other(state="idle", pane="%1")])
+    assert store.newest_state(SERVER, "%0") == events[1]
+
+
 def test_witnesses_come_together_and_the_rest_stays_as_it_was_first(store: Store) -> None:
     store.record([answer(witnesses=("screen",), flags=("no-ack",))])
     later = answer(witnesses=("hook", "screen"), time=TIME + timedelta(1))
