@@ -77,7 +77,7 @@ class Store:
     @classmethod
     def existing(cls, folder: Path) -> Store | None:
         """Return the store in *folder*, None where there is none; raises like :meth:`open`."""
-        from swarmcomm.store.database import is_there
+        from swarmcomm.store.files import is_there
 
         return cls.open(folder) if is_there(Path(folder).absolute() / FILE) else None
 

@@ -1,13 +1,10 @@
-"""The database file: made private and whole, opened, migrated; what goes wrong has a name."""
+"""The database: made whole, opened, migrated, and written one transaction at a time."""
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import shutil
 import sqlite3
-import stat
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -15,14 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, settings
-from swarmcomm.errors import (
-    StoreBusyError,
-    StoreCorruptError,
-    StoreError,
-    StoreFullError,
-    StoreNewerError,
-    StoreReadOnlyError,
-)
+from swarmcomm.errors import StoreError, StoreNewerError
+from swarmcomm.store.files import check, make_folder, network
+from swarmcomm.store.trouble import corrupt, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,17 +57,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Where several hosts would each have a memory of their own for the log.
-_NETWORK = re.compile(
-    "nfs[0-9]?|cifs|smb[0-9]?|smbfs|afs|ncpfs|ceph|lustre|gfs2|ocfs2|beegfs|gpfs|fuse[.](sshfs|ceph"
-    "|glusterfs|s3fs|rclone)"
-)
-
-_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-_MOUNTS = Path("/proc/mounts")
-
 #: Seconds after which what was being made is somebody's who was killed.
 _LEFT_OVER_S = 60.0
 
@@ -99,11 +80,11 @@ class Database:
         #: What a person should know about where the file is, or "".
         self.note = ""
         self._lock = threading.Lock()
-        with _named(path):
-            _make_folder(path.parent)
+        with named(path):
+            make_folder(path.parent)
             if not os.path.lexists(path):
                 _make(path)
-            self._file = _check(path)
+            self._file = check(path)
             if kind := network(path.parent):
                 self.note = (
                     f"{path.parent} is on a network file system ({kind}), where several machines"
@@ -111,7 +92,7 @@ class Database:
                 )
             self._connection = _connect(path)
         try:
-            with _named(path):
+            with named(path):
                 _migrate(self._connection, path)
         except BaseException:
             self._connection.close()
@@ -127,7 +108,7 @@ class Database:
         Raises:
             StoreError: it could not be written.
         """
-        with self._lock, _named(self.path):
+        with self._lock, named(self.path):
             self._check_file()
             with _transaction(self._connection) as connection:
                 yield connection
@@ -139,7 +120,7 @@ class Database:
         Raises:
             StoreError: it could not be read.
         """
-        with self._lock, _named(self.path):
+        with self._lock, named(self.path):
             self._check_file()
             yield self._connection
 
@@ -149,7 +130,7 @@ class Database:
         Raises:
             StoreError: others use it; the room is used for what comes.
         """
-        with self._lock, _named(self.path):
+        with self._lock, named(self.path):
             free = 0
             while free != (free := _number(self._connection, "PRAGMA freelist_count")):
                 self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
@@ -170,40 +151,10 @@ class Database:
             raise StoreError(f"{self.path} was removed or replaced while in use; start again")
 
 
-def network(folder: Path) -> str:
-    """Return the kind of network file system that *folder* is on; "" on a disk, or not known."""
-    try:
-        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
-    folder = folder.resolve()
-    kind, depth = "", -1
-    for line in mounts.splitlines():
-        _, point, found, *_ = line.split(" ")
-        mount = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point))
-        if folder.is_relative_to(mount) and len(mount.parts) >= depth:
-            kind, depth = found, len(mount.parts)
-    return kind if _NETWORK.fullmatch(kind) else ""
-
-
-def is_there(path: Path) -> bool:
-    """Return whether there is anything at *path*.
-
-    Raises:
-        StoreError: that cannot be said.
-    """
-    with _named(path):
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            return False
-        return True
-
-
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    _begin(connection)
     try:
+        _begin(connection)
         yield connection
         connection.execute("COMMIT")
     except BaseException:
@@ -229,21 +180,6 @@ def _begin(connection: sqlite3.Connection) -> None:
                 clock.sleep(_TRY_S)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {settings.STORE_BUSY_S * 1000:.0f}")
-
-
-def _make_folder(folder: Path) -> None:
-    """Make *folder* and those above it that are missing, for nobody else."""
-    for missing in (*reversed(folder.parents), folder):
-        if not missing.exists():
-            with suppress(FileExistsError):
-                missing.mkdir(mode=0o700)
-    found = folder.stat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise StoreError(f"{folder} is no folder; set SWARM_STATE_DIR to one of yours")
-    if found.st_uid != os.geteuid():
-        raise _not_ours(folder, found.st_uid)
-    if found.st_mode & 0o022:
-        raise StoreError(f"others may write to {folder}; take that away with: chmod 700 {folder}")
 
 
 def _make(path: Path) -> None:
@@ -272,31 +208,6 @@ def _make(path: Path) -> None:
             path.hardlink_to(new)
 
 
-def _check(path: Path) -> tuple[int, int]:
-    """Return device and inode of the file; it has to be one of ours, and becomes private."""
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
-        raise StoreError(f"{path} is {what}; move it away, and a new store is made")
-    if found.st_uid != os.geteuid():
-        raise _not_ours(path, found.st_uid)
-    if found.st_size == 0:
-        raise _corrupt(path, "it is empty")
-    # SQLite gives the two beside it the mode that the file had when they were made.
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        file, mode = path.with_name(name), found.st_mode & 0o700
-        with suppress(FileNotFoundError):
-            if stat.S_IMODE(file.lstat().st_mode) != mode:
-                file.chmod(mode)
-    return found.st_dev, found.st_ino
-
-
-def _not_ours(path: Path, uid: int) -> StoreError:
-    return StoreError(
-        f"{path} belongs to somebody else (uid {uid}); set SWARM_STATE_DIR to a folder of yours"
-    )
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
@@ -312,7 +223,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
     if version == 0:
-        raise _corrupt(path, "it is no store of swarmcomm")
+        raise corrupt(path, "it is no store of swarmcomm")
     if version > len(MIGRATIONS):
         raise StoreNewerError(
             f"{path} was written by a newer swarmcomm (schema {version}, this one knows"
@@ -337,63 +248,3 @@ def _version(connection: sqlite3.Connection) -> int:
 def _number(connection: sqlite3.Connection, query: str) -> int:
     (number,) = connection.execute(query).fetchone()
     return int(number)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None:  # not the database's fault but ours
-            raise
-        raise _name(path, error, code) from error
-    except OSError as error:
-        why = error.strerror or str(error)
-        if error.errno in _FULL:
-            raise _full(path, why) from error
-        if error.errno in _READ_ONLY:
-            raise _read_only(path, why) from error
-        raise StoreError(f"{path} cannot be used: {why}") from error
-
-
-def _name(path: Path, error: sqlite3.Error, code: int) -> StoreError:
-    primary = code & 0xFF
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
-        return StoreBusyError(
-            f"{path}: another program has had its lock for {settings.STORE_BUSY_S:g} s;"
-            " try again, and end the one that hangs"
-        )
-    if primary == sqlite3.SQLITE_FULL or code in (
-        sqlite3.SQLITE_IOERR_WRITE,  # a limit on the size of files
-        sqlite3.SQLITE_IOERR_SHMSIZE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_TRUNCATE,
-    ):
-        return _full(path, str(error))
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return _read_only(path, str(error))
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        return _corrupt(path, str(error))
-    return StoreError(f"{path} cannot be used: {error}")
-
-
-def _full(path: Path, why: str) -> StoreFullError:
-    return StoreFullError(
-        f"{path} could not be written ({why}): the disk is full, or the size of files is limited;"
-        " make room, as with: swarmcomm events --prune 30d"
-    )
-
-
-def _read_only(path: Path, why: str) -> StoreReadOnlyError:
-    return StoreReadOnlyError(
-        f"{path} cannot be opened or written ({why}): let it and its folder be yours and writable,"
-        " or set SWARM_STATE_DIR to a folder that is"
-    )
-
-
-def _corrupt(path: Path, why: str) -> StoreCorruptError:
-    return StoreCorruptError(
-        f"{path} is damaged ({why}) and kept as it is: move it away with its -wal file, and a new"
-        " one is made; what can be read of it: sqlite3 FILE .recover"
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swarmcomm import errors, settings
-from swarmcomm.store import FILE, Store, database
+from swarmcomm.store import FILE, Store, database, files
 from tests.store.conftest import SERVER, answer, names, place
 from tests.store.processes import die_at, run, start
 
@@ -412,7 +412,7 @@ def test_a_network_file_system_is_said_and_a_disk_is_not(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = tmp_path / "mounts"
-    monkeypatch.setattr(database, "_MOUNTS", mounts)
+    monkeypatch.setattr(files, "_MOUNTS", mounts)
 
     def note(*lines: str) -> str:
         mounts.write_text("".join(f"{line} rw 0 0\n" for line in lines))
@@ -438,6 +438,6 @@ def test_a_mount_with_a_blank_in_its_name_is_understood(
 ) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
-    monkeypatch.setattr(database, "_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(files, "_MOUNTS", tmp_path / "mounts")
     (tmp_path / "mounts").write_text(f"x / ext4 rw 0 0\nx {tmp_path}/a\\040b cifs rw 0 0\n")
-    assert database.network(folder) == "cifs"
+    assert files.network(folder) == "cifs"
