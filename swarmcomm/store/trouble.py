@@ -71,7 +71,7 @@ def _name(path: Path, error: sqlite3.Error, code: int) -> StoreError:
 def _full(path: Path, why: str) -> StoreFullError:
     return StoreFullError(
         f"{path} could not be written ({why}): the disk is full, or the size of files is limited;"
-        " make room, as with: swarmcomm events --prune 30d"
+        " make room there; swarmcomm events --prune 30d keeps the file small"
     )
 
 
