@@ -1,213 +1,124 @@
 """What the wire costs, beside what one would do without it; ``python -m tests.benchmarks``.
 
-Prints a table of medians in milliseconds and their ratio to the first row of each part, measured
-side by side in one run. ``--runs N`` says how often (default 15).
+Prints one table for each part, all measured in one run on this machine: ratios and p50 tell more
+than single times. A budget stands beside the row that has one. ``--only`` names parts: wire,
+latency, idle, look, flood, memory, claude.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
-import shutil
-import statistics
+import platform
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[2]
-SESSION = "bench"
-PYTHON = sys.executable
+from tests.benchmarks.rig import Plan, Row
 
-#: Measured in place of a command: True if it did what it should.
-Action = Callable[[int], object]
+#: In this order; claude is only measured when it is named, since it is fetched from npm.
+PARTS = ("wire", "latency", "idle", "look", "flood", "memory", "claude")
 
 
-@dataclass
-class Row:
-    part: str
-    name: str
-    action: Action
+def machine() -> dict[str, str]:
+    """Return what the figures depend on."""
+    said = subprocess.run(["tmux", "-V"], capture_output=True, text=True, check=True).stdout
+    bash = subprocess.run(["bash", "-c", "echo $BASH_VERSION"], capture_output=True, text=True)
+    load = " ".join(f"{figure:.1f}" for figure in os.getloadavg())
+    return {
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.release()}",
+        "tmux": said.strip().removeprefix("tmux "),
+        "bash": bash.stdout.strip(),
+        "Python": platform.python_version(),
+        "libtmux": version("libtmux"),
+        "swarmcomm": version("swarmcomm"),
+        "load at the start": load,
+    }
 
 
-class Rig:
-    """A swarm of plain ``cat`` windows and one built-in worker on a private server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("SWARM_", "TMUX"))},
-            "TMUX_TMPDIR": str(folder),
-            "HOME": str(folder),
-            "SWARM_SOCKET": "swarmtest-bench",
-            "SWARM_SESSION": SESSION,
-            "SWARM_WORKDIR": str(folder),
-            "PYTHONPATH": str(ROOT),
-        }
-
-    def run(self, *words: str) -> str:
-        done = subprocess.run(
-            words,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(f"{' '.join(words)}: status {done.returncode}: {done.stderr}")
-        return done.stdout
-
-    def tmux(self, *words: str) -> str:
-        return self.run("tmux", "-u", "-L", self.environ["SWARM_SOCKET"], *words)
-
-    def script(self, name: str, *words: str) -> str:
-        return self.run("bash", str(ROOT / "scripts" / name), *words)
-
-    def command(self, *words: str) -> str:
-        return self.run(PYTHON, "-m", "swarmcomm", *words)
-
-
-@contextmanager
-def rig() -> Iterator[Rig]:
-    folder = Path(tempfile.mkdtemp(prefix="swarmcomm-bench-"))
-    made = Rig(folder)
+def _processor() -> str:
     try:
-        made.command("up", "--agent", "shell")
-        yield made
-    finally:
-        subprocess.run(
-            ["tmux", "-L", made.environ["SWARM_SOCKET"], "kill-server"],
-            env=made.environ,
-            capture_output=True,
-            check=False,
-        )
-        shutil.rmtree(folder, ignore_errors=True)
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.machine()
 
 
-def imports(made: Rig) -> list[Row]:
-    def starting(*words: str) -> Action:
-        return lambda _number: made.run(PYTHON, *words)
-
-    return [
-        Row("import", "bare python", starting("-c", "pass")),
-        Row("import", "import swarmcomm", starting("-c", "import swarmcomm")),
-        Row("import", "swarmcomm --help", starting("-m", "swarmcomm", "--help")),
-        Row("import", "import libtmux", starting("-c", "import libtmux")),
-        Row("import", "from swarmcomm import Swarm", starting("-c", "from swarmcomm import Swarm")),
-    ]
-
-
-def hooks(made: Rig, folder: Path) -> list[Row]:
-    """What an agent waits for at each event that it tells its hooks."""
-    folder.mkdir(mode=0o700)
-    program = str(ROOT / "swarmcomm" / "frontends" / "hook.py")
-    window = {"TMUX": "/tmp/tmux/default,1,0", "TMUX_PANE": "%0"}
-    environ = {**made.environ, **window}
-
-    def hook(event: dict[str, str]) -> Action:
-        told = json.dumps(event).encode()
-        words = [PYTHON, "-I", "-S", program, str(folder)]
-        return lambda _n: subprocess.run(words, input=told, env=environ, check=True, timeout=60)
-
-    prompt = {"hook_event_name": "UserPromptSubmit", "prompt": "[TASK] t1\n" + "x" * 20_000}
-    stop = {"hook_event_name": "Stop", "last_assistant_message": "x" * 200_000 + "\n[DONE] t1"}
-    return [
-        Row("hook", "bare python3 -I -S", lambda _n: made.run(PYTHON, "-I", "-S", "-c", "pass")),
-        Row("hook", "a prompt of 20 KB", hook(prompt)),
-        Row("hook", "a last message of 200 KB", hook(stop)),
-    ]
-
-
-def sends(made: Rig, swarm: object) -> list[Row]:
-    """One task into a window: typed blindly, then seen to arrive and to leave."""
-
-    def raw(number: int) -> None:
-        target = f"{SESSION}:worker-0"
-        made.tmux("send-keys", "-t", target, f"[TASK] raw-{number}", "Enter")
-        made.tmux("send-keys", "-t", target, "true", "Enter")
-
-    def bash(number: int) -> None:
-        made.script("claude_comm.sh", "send", "worker-1", f"bash-{number}", "true")
-
-    def cli(number: int) -> None:
-        made.command("send", "worker-2", f"cli-{number}", "true")
-
-    def library(number: int) -> None:
-        swarm["worker-2"].send("true", task_id=f"lib-{number}")  # type: ignore[index]
-
-    return [
-        Row("send", "tmux send-keys twice, unverified", raw),
-        Row("send", "claude_comm.sh send", bash),
-        Row("send", "swarmcomm send", cli),
-        Row("send", "Window.send, in a running program", library),
-    ]
-
-
-def polls(made: Rig, swarm: object) -> list[Row]:
-    """One look that finds a marker which is there already."""
-    made.script("claude_comm.sh", "send", "worker-1", "found", "true")
-    made.script("claude_comm.sh", "poll", "worker-1", "30", "found", "--until", "DONE")
-    grep = f"tmux -L {made.environ['SWARM_SOCKET']} capture-pane -p -S - -t {SESSION}:worker-1"
-
-    def library(_number: int) -> None:
-        next(swarm["worker-1"].poll("found"))  # type: ignore[index]
-
-    return [
-        Row("poll", "capture-pane | tail | grep", lambda _n: made.run(
-            "bash", "-c", rf"{grep} | tail -200 | grep '\[DONE\] found'")),
-        Row("poll", "claude_comm.sh poll", lambda _n: made.script(
-            "claude_comm.sh", "poll", "worker-1", "5", "found")),
-        Row("poll", "swarmcomm poll", lambda _n: made.command("poll", "worker-1", "5", "found")),
-        Row("poll", "Window.poll, in a running program", library),
-    ]  # fmt: skip
-
-
-def measure(rows: list[Row], runs: int) -> dict[str, list[float]]:
-    """Return milliseconds by row; the rows take turns, so that a busy moment meets them all."""
-    took: dict[str, list[float]] = {row.name: [] for row in rows}
-    for number in range(runs):
-        for row in rows:
-            begin = time.perf_counter()
-            row.action(number)
-            took[row.name].append((time.perf_counter() - begin) * 1000)
-    return took
-
-
-def show(console: Console, rows: list[Row], took: dict[str, list[float]]) -> None:
-    table = Table("", "what", "ms (median)", "ms (best)", "ratio", box=None)
-    first: dict[str, float] = {}
+def table(rows: list[Row]) -> Table:
+    """Return the rows of one part."""
+    columns = list(dict.fromkeys(name for row in rows for name in row.figures))
+    made = Table(box=None, title=rows[0].part, title_justify="left", title_style="bold")
+    made.add_column("way")
+    for column in columns:
+        made.add_column(column, justify="right")
+    budgets = any(row.budget for row in rows)
+    if budgets:
+        made.add_column("budget")
     for row in rows:
-        median = statistics.median(took[row.name])
-        beside = first.setdefault(row.part, median)
-        label = row.part if beside is median else ""
-        best = min(took[row.name])
-        table.add_row(label, row.name, f"{median:.1f}", f"{best:.1f}", f"{median / beside:.2f}")
-    console.print(table)
+        cells = [_figure(row.figures.get(column)) for column in columns]
+        met = {True: "met", False: "NOT met", None: ""}[row.met]
+        made.add_row(
+            row.name, *cells, *([f"{row.budget}: {met}" if row.budget else ""] if budgets else [])
+        )
+    return made
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return str(value)
+    return (
+        f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.3g}"
+        if abs(value) >= 1
+        else f"{value:.2g}"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    runs = parser.parse_args().runs
-    with rig() as made:
-        os.environ.update(made.environ)
-        for name in ("TMUX", "TMUX_PANE"):
-            os.environ.pop(name, None)
-        from swarmcomm import Swarm
+    parser.add_argument("--runs", type=int, default=15, help="of each way of the wire (default 15)")
+    parser.add_argument("--seconds", type=float, help="of each measurement that watches")
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, metavar="NAME", help="a part; may be repeated"
+    )
+    parser.add_argument("--quick", action="store_true", help="only see that all of it runs")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    given = parser.parse_args()
+    begin = time.monotonic()
 
-        with Swarm.attach() as swarm:
-            spool = Path(made.environ["HOME"], "witness")
-            for part in (imports(made), hooks(made, spool), sends(made, swarm), polls(made, swarm)):
-                show(Console(), part, measure(part, runs))
+    def tell(text: str) -> None:
+        print(f"[{time.monotonic() - begin:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    plan = Plan(given.quick, given.runs, given.seconds, tell)
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    head = machine()
+    if given.json:
+        print(json.dumps(head), flush=True)
+    else:
+        console.print("\n".join(f"{name}: {value}" for name, value in head.items()), markup=False)
+    for name in given.only or PARTS[:-1]:
+        rows: list[Row] = importlib.import_module(f"tests.benchmarks.{name}").measure(plan)
+        for _part, of_part in groupby(rows, key=lambda row: row.part):
+            listed = list(of_part)
+            if given.json:
+                for row in listed:
+                    print(json.dumps(asdict(row)), flush=True)
+            else:
+                console.print()
+                console.print(table(listed))
 
 
 if __name__ == "__main__":

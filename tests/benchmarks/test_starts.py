@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+from tests.benchmarks import ways
 from tests.conftest import ROOT
 
 
-def test_the_benchmarks_print_a_row_for_each_way(environ: dict[str, str]) -> None:
+def test_every_part_measures_every_way(environ: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks", "--runs", "1"],
+        [sys.executable, "-m", "tests.benchmarks", "--quick", "--json"],
         cwd=ROOT,
-        env={**environ, "COLUMNS": "120"},
+        env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for way in (
-        "import swarmcomm",
-        "claude_comm.sh send",
-        "swarmcomm poll",
-        "Window.poll",
-        "a prompt of",
-    ):
-        assert way in done.stdout
+    head, *rows = map(json.loads, done.stdout.splitlines())
+    assert {"machine", "tmux", "Python", "libtmux"} <= set(head)
+    names = {row["name"] for row in rows}
+    assert {"import swarmcomm", "claude_comm.sh send", "swarmcomm poll"} <= names
+    for part in ("latency", "idle", "flood", "memory"):
+        found = {row["name"] for row in rows if row["part"].startswith(part)}
+        assert {way.name for way in ways.WAYS} <= found
+    kept = {row["name"]: row["figures"]["kept (worst)"] for row in rows if "flood" in row["part"]}
+    assert kept[ways.SWARMCOMM.name]
