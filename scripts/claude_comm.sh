@@ -45,7 +45,7 @@ readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops l
 readonly PLAIN_LINES=200     # of a text that names its own answers, in a plain terminal
 readonly STILL_MS=1000       # for it to stand still before each of them
 readonly CLEARED_MS=300      # for the box to be empty after each
-readonly STAYS_EMPTY_MS=1500 # and to stay so
+readonly ROW_SPARE=2         # columns of a row in a box that the first piece leaves free
 readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
 readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
 wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
@@ -190,8 +190,7 @@ clear_left_over() {
     see_cursor && no_dialog || return
     if [[ -z "${ready}" ]]; then press 15 && break || return; fi
     press "${CLEAR_BURST}" || return
-    # An agent may paint a moment later what was typed: the box is empty when it stays so.
-    if within "${CLEARED_MS}" box_gets_empty && nap "${STAYS_EMPTY_MS}" && box_gets_empty; then break; fi
+    if within "${CLEARED_MS}" box_gets_empty; then break; fi
   done
   problem='the text of a sender that went away stands in its box'
   ((bursts < CLEAR_BURSTS)) || return
@@ -224,11 +223,44 @@ stands() {
   done
 }
 
+# see_start: the window just before the typing; status 1 when its box is not empty any more. Sets
+# `prompt` to the box's row up to the cursor, in characters, and `room` to what the row has left.
+see_start() {
+  local count rest next
+  room=0
+  if [[ -z "${ready}" ]]; then look; return; fi
+  see_cursor || return
+  problem='its box was empty and is not any more'
+  box_is_empty || return
+  count="${cursor%%/*}" rest="${at}"
+  room=$((width > count + ROW_SPARE ? width - count - ROW_SPARE : 1))
+  for (( ; count > 0; count--)); do
+    next="${rest:1}"
+    rest="${next#"${next%%[!$'\200'-$'\277']*}"}"
+  done
+  prompt="${at:0:${#at}-${#rest}}"
+  prompt="${prompt%"${prompt##*[! ]}"}"
+}
+
+# stands_alone: whether the box holds what was typed, from its first row on, and nothing else. An
+# agent takes keys in their order, so nothing that was typed before can appear any more.
+stands_alone() {
+  local rest=$'\n'"${shown}" box next
+  while [[ "${rest}" == *$'\n'"${prompt}"* ]]; do
+    rest="${rest#*$'\n'"${prompt}"}"
+    box="${rest//[$' \t\n']/}"
+    next="${box:1}"
+    [[ "=${box:0:1}${next//[^!-~]/}" != "${whole}" ]] || return 0
+  done
+  return 1
+}
+
 # has_arrived: it stands and was not there before. The box was empty before the first piece. In a
 # full one the cursor may end each piece at one place, and equal lines may look alike: then it is
 # taken after some looks.
 has_arrived() {
   stands || return
+  if [[ -n "${whole}" ]]; then stands_alone; return; fi
   [[ "${cursor}" == "${before}" ]] || return 0
   [[ -n "${ready}" ]] || return
   [[ "${shown}" == "${last_shown}" ]] || return 0
@@ -236,9 +268,13 @@ has_arrived() {
 }
 see_arrive() {
   local looks=0 last_shown="${shown}"
-  within "${SEEN_MS}" has_arrived ||
-    die 4 "window ${window}: the text was not seen to arrive, so Enter was not pressed"
-  before="${cursor}"
+  within "${SEEN_MS}" has_arrived || {
+    problem='the text was not seen to arrive'
+    [[ -z "${whole}" || "${shown//[^!-~]/}" != *"${tail}"* ]] ||
+      problem='something else stands in its box beside the text'
+    die 4 "window ${window}: ${problem}, so Enter was not pressed"
+  }
+  before="${cursor}" whole='' unseen=''
 }
 
 # has_left CURSOR: an agent takes an Enter that it swallows for a newline, and its cursor moves too.
@@ -273,18 +309,18 @@ refuse_command() {
 
 # type_text HEAD: types it; status 1 and `problem` when nothing was typed.
 type_text() {
-  local longest lines end bytes modes limit=4095 open=''
+  local longest lines whole end bytes modes limit=4095 open='' unseen='' room
   [[ -n "$1" ]] || refuse_command
   [[ "${OSTYPE}" != darwin* ]] || limit=1023
   if [[ -n "$1" && "${text}" == *'['* ]]; then
     read_pane '' - open || return
     open="${reply}"
   fi
-  look || return
+  see_start || return
   before="${cursor}" before_row="${row}" before_history="${history}" by_line='' shown=''
   [[ -n "${ready}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
   {
-    IFS=' ' read -r longest lines || reader_ran 1
+    IFS=' ' read -r longest lines whole || reader_ran 1
     ((lines <= PLAIN_LINES)) || die 5 "window ${window} is a plain terminal, and the text names its own\
  answers in ${lines} lines; the limit there is ${PLAIN_LINES}"
     modes=''
@@ -300,12 +336,12 @@ type_text() {
         [[ -n "${longest}" ]] && unconfirmed='' && return 1
         die 4 "window ${window}: only a part was typed, ${problem}"
       }
-      longest=''
-      [[ -z "${piece}" ]] || see_arrive
+      longest='' unseen=1
+      [[ -z "${piece}${whole}" ]] || see_arrive
     done
-    [[ -n "${piece}" ]] || see_arrive
+    [[ -z "${unseen}" ]] || see_arrive
   } < <(exec 2>/dev/null && printf '%s\n' "${text}" |
-    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }" -v piece="${piece}" -v paste="${paste:-off}" -v by_line="${by_line}")
+    reader type -v head="$1" -v ids="${what} ${open//$'\n'/ }" -v piece="${piece}" -v paste="${paste:-off}" -v room="${room}" -v by_line="${by_line}")
 }
 
 stands_still() {
@@ -374,16 +410,20 @@ take_text() {
 
 # poll: prints what is new at each look, until something ends the wait.
 poll() {
-  local kind marker id text left last='' wanted='' failed='' first=1 over='' ends=",${until},DONE,ERROR," looked=''
+  local kind marker id flags text noted='' left last='' wanted='' failed='' first=1 over='' ends=",${until},DONE,ERROR," looked=''
   while :; do
     list_panes
     find_window "${window}" || die 3 "${problem}"
     fresh=()
     [[ -n "${sign}" && "${sign}" == "${looked}" ]] || look_for "${ask}" || die 3 "${problem}"
     looked="${sign}"
-    [[ -z "${fresh[0]-}" ]] || while IFS=$'\t' read -r kind marker id _ text; do
+    [[ -z "${fresh[0]-}" ]] || while IFS=$'\t' read -r kind marker id flags text; do
       [[ "${kind}" != +near ]] || printf 'near miss (%s): %s\n' "${marker}" "${id}" >&2
       [[ "${kind}" == +answer ]] || continue
+      if [[ -n "${ask}" && -z "${noted}" && ",${flags}," == *,task-not-seen,* ]]; then
+        printf 'note: the [TASK] line of %s cannot be seen; this may be an answer to somebody else\n' "${ask}" >&2
+        noted=1
+      fi
       say '[%s] %s%s\n' "${marker}" "${id}" "${text:+ ${text}}"
       last="${marker}"
       if [[ -z "${until}" ]]; then

@@ -337,9 +337,14 @@ function escape(s,  out, m, before, after) {
   }
   return out s
 }
-function type_bytes(all,  n, p, i) { # what is left in pieces of hex, and the end of the text up to each (W4, W7)
-  for (; length(left) > piece || (all && left != ""); left = substr(left, n + 1)) {
-    n = length(left) > piece ? piece : length(left)
+function squeeze(s,  c) { gsub(/[ \t\n]/, "", s); c = substr(s, 1, 1); s = substr(s, 2); gsub(/[^!-~]/, "", s); return c s }
+function size() { # of the next piece; the first one in a box is seen whole
+  if (!room || pieces) return piece
+  return match(left, /^[ \t\n]*[^ \t\n][^\n]*\n[^\n]*\n/) && RLENGTH < room ? RLENGTH : room
+}
+function type_bytes(all,  most, n, p, i) { # what is left in pieces of hex, and the end of the text up to each (W4, W7)
+  for (most = size(); length(left) > most || (all && left != ""); most = size()) {
+    n = length(left) > most ? most : length(left)
     if (alone && (i = index(left, "\n")) && i < n) n = i
     else if (n < length(left)) {
       if (match(substr(left, 1, n), /\n[^\n]*$/)) n = RSTART
@@ -349,9 +354,11 @@ function type_bytes(all,  n, p, i) { # what is left in pieces of hex, and the en
       }
     }
     p = substr(left, 1, n)
+    if (!pieces && room) sole = "=" squeeze(p)
     for (i = 1; i <= n; i++) P[pieces] = P[pieces] " " hex[substr(p, i, 1)]
     end = end p; p = end; sub(/[ \t\n]+$/, "", p); end = substr(end, length(p) + 1); sub(/.*\n/, "", p)
     E[pieces++] = p = substr(p, length(p) > 24 ? length(p) - 23 : 1); end = p (end ~ /\n/ ? "\n" : end)
+    left = substr(left, n + 1)
   }
 }
 function tail(s) {
@@ -390,6 +397,7 @@ function finish(  w, k, i) {
 }
 BEGIN {
   pieces = heads = pane = 0; if (!piece) piece = 1600
+  piece += 0; room += 0; if (room) room = room < 16 ? 16 : room > piece ? piece : room # numbers for busybox
   for (i = 1; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%02x", i)
   longest = length(left = head)
   for (i = split(ids, list, " "); i; i--) { guarded[list[i]]; guarded[plain(list[i])] }
@@ -433,7 +441,7 @@ job == "last" { N[++rows] = clean($0); if (N[rows] != "" && !(dead && $0 ~ /^Pan
 }
 END {
   if (job == "type") {
-    print longest " " (alone ? NR + (head != "") : 0); type_bytes(1)
+    type_bytes(1); print longest " " (alone ? NR + (head != "") : 0) " " sole
     for (i = 0; i < pieces; i++) {
       if (paste == "on") gsub(/( (09|[2-9a-f][0-9a-f]))+/, " 1b 5b 32 30 30 7e& 1b 5b 32 30 31 7e", P[i])
       print "=" tail(E[i]) P[i]

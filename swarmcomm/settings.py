@@ -45,9 +45,6 @@ CLEAR_BURSTS = 100
 #: Seconds for the box to be seen empty after a burst.
 CLEARED_S = 0.3
 
-#: Seconds for it to stay empty: a busy machine may paint so much later what was typed before.
-STAYS_EMPTY_S = 1.5
-
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02
 
@@ -64,6 +61,9 @@ STILL_S = 1.0
 
 #: Bytes of text in one tmux command: each is three characters, and tmux takes about 16,300.
 PIECE_BYTES = 1600
+
+#: Columns of a row that the first piece of a text leaves free in a box: its end, and the cursor.
+ROW_SPARE = 2
 
 #: Bytes that a cooked terminal line keeps; the kernel drops what is longer.
 COOKED_LINE_BYTES = {"darwin": 1023}

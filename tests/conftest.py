@@ -122,18 +122,19 @@ def tmux(environ: dict[str, str]) -> Iterator[Tmux]:
     server.run("kill-server", check=False)
 
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def swarmcomm(
-    tmux: Tmux, environ: dict[str, str]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the ``swarmcomm`` command on the private server, session ``s``."""
+def on_server(tmux: Tmux, environ: dict[str, str]) -> Run:
+    """Run a command, its words in one list, on the private server, session ``s``."""
 
     def run(
-        *args: str, stdin: str | bytes | None = None, timeout: float = 60, **extra: str
+        command: list[str], stdin: str | bytes | None = None, timeout: float = 60, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [sys.executable, "-m", "swarmcomm", *args],
+            command,
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
             capture_output=True,
@@ -149,31 +150,15 @@ def swarmcomm(
 
 
 @pytest.fixture
-def script(tmux: Tmux, environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run one of the scripts on the private server, session ``s``."""
+def swarmcomm(on_server: Run) -> Run:
+    """Run the ``swarmcomm`` command."""
+    return lambda *args, **rest: on_server([sys.executable, "-m", "swarmcomm", *args], **rest)
 
-    def run(
-        name: str,
-        *args: str,
-        stdin: str | bytes | None = None,
-        timeout: float = 60,
-        **extra: str,
-    ) -> subprocess.CompletedProcess[str]:
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [str(ROOT / "scripts" / name), *args],
-            input=data,
-            stdin=subprocess.DEVNULL if data is None else None,
-            capture_output=True,
-            env={**environ, "SWARM_SOCKET": tmux.socket, "SWARM_SESSION": "s", **extra},
-            timeout=timeout,
-            check=False,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
 
-    return run
+@pytest.fixture
+def script(on_server: Run) -> Run:
+    """Run one of the scripts, named first."""
+    return lambda name, *args, **rest: on_server([str(ROOT / "scripts" / name), *args], **rest)
 
 
 def fake_agent(log: Path, *options: str) -> str:

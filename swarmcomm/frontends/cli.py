@@ -122,7 +122,7 @@ def send(
     with noting_refusal(status_log, window, task_id):
         protocol.check_description(text)
         task = _attach(session, socket)[window].send(text, task_id=task_id, tag=tag, wait_s=wait_s)
-    output.report(task.delivery.outcome, task.delivery.reason, window, str(task.wire_id), as_json)
+    output.report(task.delivery, window, str(task.wire_id), as_json)
 
 
 @cli.command("send-raw", cls=TextCommand)
@@ -148,7 +148,7 @@ def send_raw(
     delivery = swarm[window].send_raw(
         arguments.text(text), wait_s=arguments.seconds(wait_s, "--wait")
     )
-    output.report(delivery.outcome, delivery.reason, window, "raw", as_json)
+    output.report(delivery, window, "raw", as_json)
 
 
 @cli.command()
@@ -183,8 +183,12 @@ def poll(
     wanted = arguments.markers(until)
     swarm = _attach(session, socket)
     seen: list[protocol.Marker] = []
+    noted = False
     for answer in swarm[window].poll(task_id, wanted, timeout_s, output.print_near_miss):
         seen.append(answer.marker)
+        if task_id and not noted and "task-not-seen" in answer.flags:
+            noted = True
+            output.print_not_seen(task_id)
         output.print_answer(window, answer, as_json)
     error = protocol.Marker.ERROR
     if not seen or (wanted and not (wanted | protocol.ENDS).intersection(seen)):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from swarmcomm.protocol import NearMiss
     from swarmcomm.store import Event
-    from swarmcomm.swarm import State
+    from swarmcomm.swarm import Delivery, State
     from swarmcomm.swarm.ledger import WitnessedAnswer
 
 NOT_CONFIRMED = 4
@@ -26,14 +26,20 @@ NOT_CONFIRMED = 4
 _LEAST_COLUMNS = 20
 
 
-def report(outcome: str, reason: str, window: str, what: str, as_json: bool) -> None:
+def report(delivery: Delivery, window: str, what: str, as_json: bool) -> None:
     """Print the outcome of a send; one that was not confirmed ends with status 4."""
     if as_json:
-        print_json(outcome=outcome, window=window, wire_id=what, reason=reason)
+        print_json(
+            outcome=delivery.outcome,
+            window=window,
+            wire_id=what,
+            reason=delivery.reason,
+            witnesses=delivery.witnesses,
+        )
     else:
-        click.echo(f"{outcome} {window} {what}")
-    if reason:
-        click.echo(f"swarmcomm: window {window}: {reason}", err=True)
+        click.echo(f"{delivery.outcome} {window} {what}")
+    if delivery.reason:
+        click.echo(f"swarmcomm: window {window}: {delivery.reason}", err=True)
         sys.exit(NOT_CONFIRMED)
 
 
@@ -45,6 +51,12 @@ def print_json(**fields: object) -> None:
 def print_near_miss(near: NearMiss) -> None:
     """Print a line that looked like an answer and was not accepted."""
     click.echo(f"near miss ({near.reason}): {near.line}", err=True)
+
+
+def print_not_seen(task_id: str) -> None:
+    """Print that an answer was accepted without its task."""
+    reason = "this may be an answer to somebody else"
+    click.echo(f"note: the [TASK] line of {task_id} cannot be seen; {reason}", err=True)
 
 
 def print_answer(window: str, answer: WitnessedAnswer, as_json: bool) -> None:

@@ -14,6 +14,8 @@ from swarmcomm.protocol.grammar import (
 )
 from swarmcomm.protocol.outgoing import (
     DESCRIPTION_MAX_BYTES,
+    box_holds,
+    box_pieces,
     check_description,
     check_text,
     compose,
@@ -51,6 +53,8 @@ __all__ = [
     "Style",
     "Verdict",
     "WireId",
+    "box_holds",
+    "box_pieces",
     "check_description",
     "check_task_id",
     "check_text",

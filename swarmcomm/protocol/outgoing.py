@@ -18,7 +18,7 @@ from swarmcomm.protocol.grammar import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 #: Bytes of a description. Well below what any shell takes as one argument (128 KiB on Linux).
 DESCRIPTION_MAX_BYTES = 65_536
@@ -30,12 +30,16 @@ TAIL_LENGTH = 8
 #: What a terminal puts around a paste; no text can hold it, since ESC is not typed.
 PASTE_BEGIN, PASTE_END = "\x1b[200~", "\x1b[201~"
 
+_NO_BLANKS = str.maketrans("", "", " \t\n")
+
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # The look-behind keeps a long run of backslashes linear.
 _ESCAPABLE = re.compile(
     rf"(?<!\\)(\\*)(\[(TASK|ACK|DONE|ERROR|WAIT|HELP)\]{GAP})({ID_RUN})"
 )  # protocol.md 5.3
+
+_BEGIN = re.compile(r"[ \t\n]*[^ \t\n][^\n]*\n[^\n]*\n")
 
 _HEAD = re.compile(r"\s*\[TASK\]")
 
@@ -163,6 +167,16 @@ def pieces(text: str, limit: int) -> list[str]:
     return [*found, text[start:]] if start < len(text) else found
 
 
+def box_pieces(text: str, row: int, limit: int) -> list[str]:
+    """Return *text* as :func:`pieces`, but the first one small enough to be seen whole in a box.
+
+    It has at most *row* bytes (16 at the least), and two lines and the blanks before them (W4).
+    """
+    begin = _BEGIN.match(text)
+    head = pieces(begin[0] if begin else text, max(16, min(row, limit)))[0]
+    return [head, *pieces(text[len(head) :], limit)]
+
+
 def has_escape(text: str) -> bool:
     """Return whether *text* holds a marker that was escaped for its echo (protocol.md 5.1)."""
     return any(match[1] for match in _ESCAPABLE.finditer(text))
@@ -188,6 +202,19 @@ def ends_with_tail(screen: str, tail: str) -> bool:
     return _visible(screen).endswith(tail)
 
 
+def box_holds(rows: Sequence[str], prompt: str, text: str) -> bool:
+    """Return whether an input box holds *text* and nothing else (W7).
+
+    *rows* are those down to the cursor's; the box's first one begins with *prompt*.
+    """
+    wanted = _squeezed(text)
+    return any(
+        row.startswith(prompt)
+        and _squeezed("".join((row[len(prompt) :], *rows[number + 1 :]))) == wanted
+        for number, row in enumerate(rows)
+    )
+
+
 def shows_tail(screen: str, tail: str) -> bool:
     """Return whether *tail* stands anywhere on *screen* (W7: several lines, plain terminal)."""
     return tail in _visible(screen)
@@ -204,6 +231,12 @@ def scatters_tail(screen: str, tail: str) -> bool:
 
 def _visible(text: str) -> str:
     return "".join(char for char in text if "!" <= char <= "~")
+
+
+def _squeezed(text: str) -> bytes:
+    """The first byte that is no blank, which may be of any character, and the ASCII behind it."""
+    solid = text.translate(_NO_BLANKS).encode("utf-8", "surrogatepass")
+    return solid[:1] + bytes(byte for byte in solid[1:] if 0x21 <= byte <= 0x7E)
 
 
 def _unescape(match: re.Match[str]) -> str:

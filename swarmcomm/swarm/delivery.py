@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import NotFoundError, RefusedError, TextTooLongError, TmuxError
 from swarmcomm.swarm.ledger import HOOK, SCREEN
-from swarmcomm.swarm.sight import Address, Sight, wait_until
+from swarmcomm.swarm.sight import Address, Sight, Start, wait_until
 from swarmcomm.swarm.witness import Spool, task_of
 from swarmcomm.tmux.lock import CLEAR_LINE, ENTER, KeysLostError, PaneLock, take
 from swarmcomm.tmux.pane import Manner, Pane, capture_all
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _RAW = "raw"
+_UNSEEN = "the text was not seen to arrive"
 
 
 class Outcome(StrEnum):
@@ -92,7 +93,10 @@ def _send(
             if not blocked:
                 text = compose(capture_all(address.server, pane), pane, sight.manner)
                 _check_text(pane, sight, text, mark)
-                return _submit(sight, turn, text, mark)
+                start = sight.start()
+                if start is not None:
+                    return _submit(sight, turn, start, text, mark)
+                blocked = "its box was empty and is not any more"
         finally:
             turn.release()
         if clock.monotonic() >= deadline:
@@ -139,18 +143,16 @@ def clear_box(sight: Sight, turn: PaneLock) -> bool:
                 return False
             turn.type(CLEAR_LINE * settings.CLEAR_BURST)
             if wait_until(settings.CLEARED_S, sight.is_empty_box):
-                clock.sleep(settings.STAYS_EMPTY_S)
-                if sight.is_empty_box():
-                    break
+                break
         else:
             return False
     turn.forget_left_over()
     return True
 
 
-def _submit(sight: Sight, turn: PaneLock, text: str, mark: str) -> Delivery:
+def _submit(sight: Sight, turn: PaneLock, start: Start, text: str, mark: str) -> Delivery:
     heard = _ear(sight, mark)
-    delivery = _type_and_enter(sight, turn, text, mark, heard)
+    delivery = _type_and_enter(sight, turn, start, text, mark, heard)
     if delivery.outcome is Outcome.TYPED and heard():
         with suppress(KeysLostError, NotFoundError):
             turn.forget_left_over()
@@ -159,22 +161,20 @@ def _submit(sight: Sight, turn: PaneLock, text: str, mark: str) -> Delivery:
 
 
 def _type_and_enter(
-    sight: Sight, turn: PaneLock, text: str, mark: str, heard: Callable[[], bool]
+    sight: Sight, turn: PaneLock, start: Start, text: str, mark: str, heard: Callable[[], bool]
 ) -> Delivery:
     try:
-        before = type_text(sight, turn, text, mark)
-        if before is None:
-            return Delivery(
-                Outcome.TYPED, "the text was not seen to arrive, so Enter was not pressed"
-            )
+        unseen = type_text(sight, turn, start, text, mark)
+        if unseen:
+            return Delivery(Outcome.TYPED, f"{unseen}, so Enter was not pressed")
         clock.sleep(sight.manner.pause_s)
         for patience in (settings.LEFT_S, settings.LEFT_AGAIN_S):
             typed = sight.address.look()
-            if not sight.still_stands(text, before):
+            if not sight.still_stands(text, start.pane):
                 # A dialog may have opened, or a person has typed: no Enter into that.
                 return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
             turn.type(ENTER)
-            left = partial(sight.has_left, text, before, typed)
+            left = partial(sight.has_left, text, start.pane, typed)
             if wait_until(patience, partial(_either, left, heard)):
                 turn.forget_left_over()
                 if not heard():
@@ -201,29 +201,46 @@ def _ear(sight: Sight, mark: str) -> Callable[[], bool]:
     return heard
 
 
-def type_text(sight: Sight, turn: PaneLock, text: str, mark: str) -> Pane | None:
-    """Type *text*; return the look before it, or None where it was not seen to arrive.
+def type_text(sight: Sight, turn: PaneLock, start: Start, text: str, mark: str) -> str:
+    """Type *text*; return why it was not seen to arrive, or an empty string.
 
-    Where the agent wants pieces, each is seen before the next is typed.
+    In a box the first piece is seen to stand alone: an agent takes keys in their order, so nothing
+    that was typed before it can appear any more. Where the agent wants pieces, each is seen before
+    the next is typed.
     """
     manner = sight.manner
-    first = before = sight.address.look()
+    before = start.pane
     end = 0
     by_line = sight.must_be_still(text)
-    cut = protocol.lines if by_line else protocol.pieces
-    for piece in cut(text, manner.piece_bytes or settings.PIECE_BYTES):
+    for piece in _cut(text, manner, start.pane, by_line):
         if by_line:
             wait_until(settings.STILL_S, sight.stillness())
         keys = protocol.in_paste_brackets(piece) if manner.paste else piece
         turn.type(keys.encode(), mark)
         end += len(piece)
+        if manner.ready is not None and end == len(piece):
+            if not wait_until(settings.SEEN_S, partial(sight.box_holds, piece, start)):
+                if sight.shows(piece):
+                    return "something else stands in its box beside the text"
+                return _UNSEEN
+            before = sight.address.look()
+            continue
         if manner.piece_bytes is None and end < len(text):
             continue
         already = text[: end - len(piece)]
         if not wait_until(settings.SEEN_S, sight.arrival(text[:end], before, already)):
-            return None
+            return _UNSEEN
         before = sight.address.look()
-    return first
+    return ""
+
+
+def _cut(text: str, manner: Manner, pane: Pane, by_line: bool) -> list[str]:
+    limit = manner.piece_bytes or settings.PIECE_BYTES
+    if by_line:
+        return protocol.lines(text, limit)
+    if manner.ready is None:
+        return protocol.pieces(text, limit)
+    return protocol.box_pieces(text, pane.width - pane.cursor[0] - settings.ROW_SPARE, limit)
 
 
 def _either(one: Callable[[], bool], other: Callable[[], bool]) -> bool:

@@ -38,8 +38,13 @@ def rehearse(address: Address, wait_s: float) -> Iterator[tuple[bool, str]]:
         yield not blocked, blocked or f"an empty box is seen: {_row(address)!r}"
         if blocked:
             return
-        if type_text(sight, turn, TEXT, "raw") is None:
-            yield False, f"a text is not seen at the cursor; there stands {_row(address)!r}"
+        start = sight.start()
+        if start is None:
+            yield False, "the box was empty and is not any more"
+            return
+        unseen = type_text(sight, turn, start, TEXT, "raw")
+        if unseen:
+            yield False, f"{unseen}; at the cursor stands {_row(address)!r}"
         else:
             yield True, "a text of two lines is seen at the cursor"
         if clear_box(sight, turn):

@@ -41,6 +41,14 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Start:
+    """The look before a text is typed; *prompt* is its row up to the cursor, "" without a box."""
+
+    pane: Pane
+    prompt: str
+
+
+@dataclass(frozen=True)
 class Sight:
     """Looks at a window whose agent is typed to in *manner*; each look is a few tmux calls."""
 
@@ -62,6 +70,16 @@ class Sight:
             return f"the agent is not ready for a text (at its cursor stands {row[:60]!r})"
         return ""
 
+    def start(self) -> Start | None:
+        """Return where a text would begin, or None where the box is no longer empty."""
+        pane = self.address.look()
+        if self.manner.ready is None:
+            return Start(pane, "")
+        rows = capture_rows(self.address.server, pane)
+        if not self.manner.is_empty_box(pane, rows):
+            return None
+        return Start(pane, cursor_row(pane, rows)[: pane.cursor[0]].rstrip(" "))
+
     def is_dialog(self) -> bool:
         """Tell whether a dialog is open, which no key may reach."""
         pane = self.address.look()
@@ -71,6 +89,20 @@ class Sight:
         """Tell whether the cursor stands in an empty input box."""
         pane = self.address.look()
         return self.manner.is_empty_box(pane, capture_rows(self.address.server, pane))
+
+    def box_holds(self, text: str, start: Start) -> bool:
+        """Tell whether the box holds *text* and nothing else (W7)."""
+        pane = self.address.look()
+        rows = capture_rows(self.address.server, pane)
+        above = rows[: pane.cursor[1] + 1]
+        return not self.manner.is_empty_box(pane, rows) and protocol.box_holds(
+            above, start.prompt, text
+        )
+
+    def shows(self, text: str) -> bool:
+        """Tell whether the end of *text* is on the screen, with anything behind it."""
+        rows = capture_rows(self.address.server, self.address.look())
+        return protocol.shows_tail("\n".join(rows), protocol.tail(text))
 
     def arrival(self, text: str, before: Pane, already: str = "") -> Callable[[], bool]:
         """Return what tells, look by look, whether *text* has arrived since *before* (W7).

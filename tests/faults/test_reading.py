@@ -56,6 +56,23 @@ def test_r01_an_echo_is_no_answer(faces: Faces, tmux: Tmux, script: Run) -> None
     assert faces.poll("0") == ([], [], 1)
 
 
+def test_an_answer_whose_task_cannot_be_seen_is_noted_once(
+    faces: Faces, swarmcomm: Run, script: Run
+) -> None:
+    faces.show("[ACK] t1\n[DONE] t1\n[TASK] t2\n[DONE] t2\n")
+
+    def said(*words: str) -> list[str]:
+        both = [swarmcomm("poll", "worker-0", *words)]
+        both.append(script("claude_comm.sh", "poll", "worker-0", *words))
+        assert [done.returncode for done in both] == [0, 0]
+        assert both[0].stdout == both[1].stdout
+        return [done.stderr for done in both]
+
+    why = "the [TASK] line of t1 cannot be seen; this may be an answer to somebody else"
+    assert said("5", "t1") == [f"note: {why}\n"] * 2
+    assert said("5", "t2") == [""] * 2
+
+
 def test_r02_an_echo_that_is_cut_before_the_marker_is_no_answer(
     faces: Faces, tmux: Tmux, swarmcomm: Run
 ) -> None:

@@ -6,12 +6,14 @@ Each runs against the Python command and the bash script: both take the same ste
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.conftest import ROOT, Tmux, fake_agent, wait_for, worker_command
 Send = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LIMIT = 65_536
+BOX = ROOT / "tests" / "shell" / "box.py"
 
 
 @pytest.fixture(params=["python", "bash"])
@@ -286,6 +289,61 @@ def test_s19_a_left_over_of_a_killed_sender_is_cleared(
     done = face("send", "worker-0", "t2", "the second")
     assert (done.returncode, done.stdout) == (0, "submitted worker-0 t2\n"), done.stderr
     assert messages(log)[-1] == b"[TASK] t2\nthe second"
+
+
+def still_box(tmux: Tmux, folder: Path, mode: str) -> str:
+    """Start an agent with a box that reads no key until ``frozen`` is gone; return its pane."""
+    tmux.session("s", {"worker-0": shlex.join([sys.executable, str(BOX), str(folder), mode])})
+    pane = tmux.pane("s", "worker-0")
+    for option, value in {"ready": "^> *$", "column": "2", "piece": "700", "paste": "on"}.items():
+        tmux.run("set", "-p", "-t", pane, f"@swarm_{option}", value)
+    wait_for(lambda: "for help" in tmux.screen("s", "worker-0"), "the box")
+    (folder / "frozen").touch()
+    return pane
+
+
+def wait_typed(tmux: Tmux, pane: str, task: str) -> None:
+    words = ("show", "-pqv", "-t", pane, "@swarm_typing")
+    wait_for(lambda: tmux.run(*words) == f"{task}\n", "the first piece")
+
+
+@pytest.mark.parametrize(
+    ("mode", "killed", "before", "behind", "arrives"),
+    [
+        ("", True, "left over", "", True),
+        ("deaf", True, "left over", "", False),
+        ("deaf", True, "漢", "", False),
+        ("", False, "half a thought ", "", False),
+        ("", False, "", " more", False),
+    ],
+    ids=["cleared", "not cleared", "wide", "a person before", "a person behind"],
+)
+def test_what_an_agent_paints_late_is_never_sent_along(
+    tmux: Tmux, face: Send, tmp_path: Path, *, mode: str, killed: bool, before: str, behind: str,
+    arrives: bool,
+) -> None:  # fmt: skip
+    """The box looks empty at every look before the text; the keys in front of it come later."""
+    pane = still_box(tmux, tmp_path, mode)
+    if killed:
+        tmux.run("set", "-p", "-t", pane, "@swarm_typing", "t0")
+    if before:
+        tmux.run("send-keys", "-t", pane, "-l", before)
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(face, "send", "worker-0", "t1", "hello")
+        wait_typed(tmux, pane, "t1")
+        if behind:
+            tmux.run("send-keys", "-t", pane, "-l", behind)
+        (tmp_path / "frozen").unlink()
+        done = sending.result()
+
+    got = tmp_path / "got"
+    if arrives:
+        assert (done.returncode, done.stdout) == (0, "submitted worker-0 t1\n"), done.stderr
+        assert got.read_text() == "[TASK] t1\nhello\n.\n"
+    else:
+        assert (done.returncode, done.stdout) == (4, "typed worker-0 t1\n")
+        assert "something else stands in its box" in done.stderr
+        assert not got.exists()
 
 
 @pytest.mark.parametrize("holder", ["999999.deadbeef", "frozen"])

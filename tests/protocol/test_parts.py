@@ -15,6 +15,8 @@ from swarmcomm.protocol import (
     Marker,
     State,
     WireId,
+    box_holds,
+    box_pieces,
     check_description,
     check_task_id,
     check_text,
@@ -229,6 +231,44 @@ def test_pieces_are_the_text_and_never_cut_an_escaped_marker_from_its_backslash(
         assert max(len(piece.encode()) for piece in found) <= limit
         starts = [sum(map(len, found[:n])) for n in range(1, len(found))]
         assert not [at for at in starts if text[at] == "[" or text[at - 1] == "\\"]
+
+
+BOX_TEXT = "[TASK] t1\nsay é漢 \\[DONE] x"
+
+
+@pytest.mark.parametrize(
+    ("screen", "held"),
+    [
+        ("❯\u00a0[TASK] t1\n  say é漢 \\[DONE] x", True),
+        ("❯\u00a0[TASK] t1\n  say é漢\n  \\[DON\n  E] x", True),
+        ("❯\u00a0[TASK] t1\n  say ?? \\[DONE] x", False),
+        ("❯ [TASK] t1\n  say é漢 \\[DONE] x", False),
+        ("❯\u00a0[TASK] t1\n  say é漢 \\[DONE] x\n---\n❯\u00a0", False),
+        ("❯\u00a0[TASK] t1\n  say \\[DONE] x\n---\n❯\u00a0x[TASK] t1\n  say \\[DONE] x", False),
+        ("❯\u00a0old\n  [TASK] t1\n  say \\[DONE] x", False),
+        ("❯\u00a0é[TASK] t1\n  say \\[DONE] x", False),
+        ("❯\u00a0[TASK] t1\n  say \\[DONE] x more", False),
+        ("❯\u00a0[TASK] t1\n  say \\[DONE] x\n  more", False),
+        ("● hi\n❯\u00a0[TASK] t1 \n───\n❯\u00a0 [TASK] t1 say \\[DONE] x", True),
+    ],
+)
+def test_a_box_holds_a_text_when_nothing_else_stands_in_it(screen: str, held: bool) -> None:
+    assert box_holds(screen.split("\n"), "❯\u00a0", BOX_TEXT) == held
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("[TASK] t1\nshort", "[TASK] t1\nshort"),
+        ("[TASK] t1\none\ntwo\nthree", "[TASK] t1\none\n"),
+        ("[TASK] t1\n" + "x" * 30, "[TASK] t1\n"),
+        ("\n\n \none\n\n\ntwo", "\n\n \none\n\n"),
+        ("x" * 21, "x" * 20),
+    ],
+)
+def test_the_first_piece_in_a_box_is_small(text: str, first: str) -> None:
+    found = box_pieces(text, 20, 700)
+    assert (found[0], "".join(found)) == (first, text)
 
 
 def test_a_piece_ends_behind_a_newline_where_it_can() -> None:

@@ -1,7 +1,7 @@
 """A stand-in for an agent in a window: ``agent.py FILE [MODE]``.
 
-A box ``fake> `` with the draft in one row. LF stays in a text, CR submits it, C-u empties the box.
-What is submitted is added to FILE, with a line "." after it. Modes: eats-enter (the first one),
+A box ``fake> `` with the draft's end in one row. LF stays in a text, CR submits it, C-u empties the
+box. What is submitted is added to FILE, with a line "." after it. Modes: eats-enter (the first),
 keeps-enter (every one), mute (shows nothing), mixed (a plain terminal that prints between the keys
 it echoes), dialog (Enter opens one, and a second would agree).
 """
@@ -23,7 +23,7 @@ def main(file: Path, mode: str) -> None:
         while True:
             shown = b"" if mode == "mute" else draft.translate(bytes.maketrans(b"\n\t", b"  "))
             if mode != "mixed":
-                os.write(1, b"\r\x1b[Kfake> " + shown[-60:].decode("utf-8", "ignore").encode())
+                os.write(1, b"\r\x1b[Kfake> " + shown[-112:].decode("utf-8", "ignore").encode())
             for byte in os.read(0, 65536):
                 if byte == 0x0D and mode == "dialog":
                     os.write(1, b"\r\n\x1b[2J\x1b[HDo you agree?\r\n> 1. Yes")

@@ -124,6 +124,73 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
   [[ -z "$(tm show -pqv -t "${id}" @swarm_typing)" ]]
 }
 
+# holds_still_over TEXT: the agent holds still, TEXT is typed into its box and not painted yet.
+holds_still_over() {
+  : >frozen
+  tm send-keys -t "$(pane worker-0)" -l -- "$1"
+}
+# unfreeze_at ID: the agent goes on once a sender has typed the first piece of ID.
+unfreeze_at() {
+  eventually typing_is "$1"
+  rm frozen
+}
+clears_box() {
+  tm send-keys -t "$(pane worker-0)" -H 15
+  tm capture-pane -p -t "$(pane worker-0)" | grep -q '^> *$'
+}
+typing_is() { [[ "$(tm show -pqv -t "$(pane worker-0)" @swarm_typing)" == "$1" ]]; }
+
+@test "a left-over that is painted after the box looked empty is cleared by the keys before the text" {
+  server worker-0="$(box)"
+  with_box worker-0
+  holds_still_over 'left over'
+  tm set -p -t "$(pane worker-0)" @swarm_typing t0
+  claude_comm.sh send worker-0 t1 hello >out 3>&- &
+  unfreeze_at t1
+  wait "$!"
+  [[ "$(cat out)" == 'submitted worker-0 t1' && "$(got)" == $'[TASK] t1\nhello\n.' ]]
+}
+
+@test "what C-u did not take, or a person typed, before or behind a text is not sent with it" {
+  server worker-0="$(box deaf)"
+  with_box worker-0
+  run -0 claude_comm.sh send worker-0 t1 hello # the same words stand above the box from now on
+  local before
+  for before in '漢' '[TASK] t1 hello'; do
+    : >got
+    tm set -p -t "$(pane worker-0)" @swarm_typing t0
+    holds_still_over "${before}"
+    claude_comm.sh send worker-0 t1 hello >out 2>err 3>&- &
+    unfreeze_at t1
+    wait "$!" || [[ "$?" == 4 ]]
+    [[ "$(cat out)" == 'typed worker-0 t1' && "$(cat err)" == *'something else stands in its box'* ]]
+    [[ ! -s got ]]
+    : >calm
+    eventually clears_box
+    rm calm
+  done
+  tm set -pu -t "$(pane worker-0)" @swarm_typing
+  holds_still_over ''
+  claude_comm.sh send worker-0 t1 hello >out 2>err 3>&- &
+  eventually typing_is t1
+  tm send-keys -t "$(pane worker-0)" -l ' more'
+  rm frozen
+  wait "$!" || [[ "$?" == 4 ]]
+  [[ "$(cat err)" == *'something else stands in its box'* && ! -s got ]]
+}
+
+@test "the first piece is two lines, and a row at the most; long and odd ones arrive" {
+  server worker-0="$(box)"
+  with_box worker-0
+  tm set -p -t "$(pane worker-0)" @swarm_piece 700
+  local text
+  for text in $'a\nb\nc' $'\n\n\n a\n\n\nb' "$(printf '%0700d' 0)" '漢字漢字 end' '漢' $'\t\\[x]\\ \\'; do
+    : >got
+    run -0 claude_comm.sh send-raw worker-0 "${text}"
+    [[ "$(got)" == "${text}"$'\n.' ]]
+  done
+}
+
 @test "a text that the agent would take for a command is refused, a task never is" {
   server worker-0="$(box)"
   with_box worker-0

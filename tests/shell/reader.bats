@@ -58,6 +58,6 @@ vectors_with() {
   tm new-session -d -s narrow -x 20 -y 10 -n w 'printf "[ACK] task-1234567890\n[ERROR] task-1234567890 no such file or directory\n"; cat' 3>&-
   run -0 claude_comm.sh --session narrow poll w 5 task-1234567890
   [[ "${output}" == '[ACK] task-1234567890'* ]]
-  run -6 claude_comm.sh --session narrow poll w 5 task-1234567890 --until DONE
+  run --separate-stderr -6 claude_comm.sh --session narrow poll w 5 task-1234567890 --until DONE
   [[ "${lines[1]}" == '[ERROR] task-1234567890 no such file or directory' ]]
 }
