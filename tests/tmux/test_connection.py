@@ -391,6 +391,32 @@ def test_close_does_not_wait_for_a_frozen_server(tmux: Tmux, connected: Connect)
     wait_for(lambda: clients(tmux) == [], "no client")
 
 
+def test_an_interrupt_from_the_keyboard_is_not_for_the_clients(
+    tmux: Tmux, connected: Connect
+) -> None:
+    tmux.session("s", {"w": "cat"})
+    connected()
+    assert len(clients(tmux)) == 2
+    assert all(os.getsid(pid) == pid for pid in clients(tmux))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_the_thread_is_told_to_whoever_waits(
+    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmux.session("s", {"w": "cat"})
+    connection = connected()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("swarmcomm.tmux.outbox.Outbox.put", fail)
+    tmux.type("s", "w", "x")
+    with pytest.raises(TmuxError, match="has ended"):
+        connection.wait(60)
+    wait_for(lambda: clients(tmux) == [], "no client")
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_client_that_is_killed_is_replaced(tmux: Tmux, connected: Connect, which: int) -> None:
     tmux.session("s", {"w": "stty -echo; cat"})
@@ -490,10 +516,15 @@ from swarmcomm.tmux.connection import Lost, connect
 from swarmcomm.tmux.server import Server
 connection = connect(Server(sys.argv[1], config_file="/dev/null"), "s")
 print("streams", connection.streams, flush=True)
+lost = set()
 while True:
     for each in connection.wait(60):
         if isinstance(each, Lost):
+            lost.add(each.pane_id)
             print("lost", each.pane_id, flush=True)
+        elif each.pane_id in lost:
+            lost.remove(each.pane_id)
+            print("again", each.pane_id, flush=True)
 """
 
 FLOOD = """
@@ -561,6 +592,7 @@ def test_a_frozen_watcher_neither_stops_the_agents_nor_fills_the_server(
     process.send_signal(signal.SIGCONT)
     assert process.stdout
     assert process.stdout.readline() == f"lost {tmux.pane('s', 'w')}\n"
+    assert process.stdout.readline() == f"again {tmux.pane('s', 'w')}\n"
     goes_on("a flood that is watched again")
     assert memory_mb() < 150
     process.kill()
