@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -229,24 +230,29 @@ def status(session: str | None, socket: str | None, as_json: bool, window: str |
 
 @cli.command()
 @where
-@click.option("--interval", "interval_s", metavar="S", type=float, help="seconds between looks")
-@click.option("--status-log", metavar="FILE", help="append a line to FILE for each answer")
+@click.option("--since", metavar="N", type=click.IntRange(min=0),
+              help="begin with what is stored above that number")  # fmt: skip
+@click.option("--interval", "interval_s", metavar="S", type=float,
+              help="seconds between looks where tmux wakes nobody")  # fmt: skip
+@click.option("--status-log", metavar="FILE", help="also append a JSON line for each answer")
 @as_json
 @click.argument("windows", nargs=-1, metavar="[WINDOW]...")
 def watch(
     session: str | None,
     socket: str | None,
+    since: int | None,
     interval_s: float | None,
     status_log: str | None,
     as_json: bool,
     windows: tuple[str, ...],
 ) -> None:
-    """Print each answer on the windows as it is seen, until Ctrl-C.
+    """Show what happens on the windows as it happens, until Ctrl-C.
 
-    Without WINDOW: every window but the master. Answers that are visible
-    already come first.
+    A table on a terminal, else a line for each event. Without WINDOW: every
+    window but the master. What is visible already comes first.
 
     Example: swarmcomm watch worker-0 worker-1
+    Example: swarmcomm watch --json --since 120
     """
     from swarmcomm.frontends.status_log import StatusLog
 
@@ -257,10 +263,14 @@ def watch(
     chosen = windows or tuple(name for name in swarm.windows() if name != "master")
     click.echo(f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True)
     try:
-        for event in swarm.watch(chosen, interval_s):
-            if log:
-                log.tell(event)
-            output.print_event(event, as_json)
+        with (
+            output.events_shown(chosen, as_json) as show,
+            contextlib.closing(swarm.watch(chosen, interval_s, since)) as events,
+        ):
+            for event in events:
+                if log:
+                    log.tell(event)
+                show(event)
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -13,7 +14,7 @@ from swarmcomm.protocol.grammar import clean
 from swarmcomm.store import NOTICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from swarmcomm.protocol import NearMiss
     from swarmcomm.store import Event
@@ -80,8 +81,21 @@ def print_event(event: Event, as_json: bool) -> None:
     if as_json:
         _print_json_event(event)
         return
-    line = f"[{event.time:%H:%M:%S}] {event.window}: {_what(event)}"
+    window = f"{one_line(event.window)}: " if event.window else ""
+    line = f"[{event.time:%H:%M:%S}] {window}{what(event)}"
     click.echo(line, err=not (event.marker or event.state))
+
+
+@contextlib.contextmanager
+def events_shown(windows: Sequence[str], as_json: bool) -> Iterator[Callable[[Event], None]]:
+    """Give what shows one event of a watch: in a table on a terminal, else on a line."""
+    if as_json or not sys.stdout.isatty():
+        yield lambda event: print_event(event, as_json)
+        return
+    from swarmcomm.frontends.watch_table import WatchTable
+
+    with WatchTable(windows) as table:
+        yield table.tell
 
 
 def print_events(events: Iterable[Event], last: int, as_json: bool) -> None:
@@ -96,7 +110,7 @@ def print_events(events: Iterable[Event], last: int, as_json: bool) -> None:
             continue
         number = str(event.number).rjust(len(str(last)))
         head = f"{number}  {event.time:%Y-%m-%d %H:%M:%S}  {one_line(event.window):<8}  "
-        click.echo(head + (_folded(_what(event), head, columns) if columns else _what(event)))
+        click.echo(head + (_folded(what(event), head, columns) if columns else what(event)))
 
 
 def one_line(text: str) -> str:
@@ -104,7 +118,8 @@ def one_line(text: str) -> str:
     return " ".join(filter(None, map(clean, text.splitlines())))
 
 
-def _what(event: Event) -> str:
+def what(event: Event) -> str:
+    """Return what *event* tells, on one line: its marker, state or reason, and the text."""
     if event.marker:
         head = f"[{event.marker}] {event.wire_id}"
     elif event.state:

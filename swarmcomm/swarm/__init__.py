@@ -22,7 +22,7 @@ from swarmcomm.tmux.pane import capture_all, find_pane, list_panes, locate_pane
 from swarmcomm.tmux.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from types import TracebackType
 
     from swarmcomm.swarm.ledger import WitnessedAnswer
@@ -332,7 +332,7 @@ class Swarm:
         windows: tuple[str, ...] | None = None,
         interval_s: float | None = None,
         since: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """Yield events of *windows* (default: all but the master) as they happen, for ever.
 
         Each is stored, and has a number; what others who watch the same windows have stored comes

@@ -14,7 +14,7 @@ from swarmcomm.tmux.connection import connect
 from swarmcomm.tmux.pane import find_pane, list_panes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from swarmcomm.swarm.ledger import WitnessedAnswer
@@ -79,7 +79,7 @@ def watch(
     interval_s: float,
     folder: Path | None,
     since: int | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Yield what happens on *windows*, for ever; what is already visible comes first.
 
     Answers, near misses, each change of a window's state (idle, busy, a dialog that waits for a
