@@ -27,6 +27,8 @@ LINE_MAX = 65_536
 IDS_KEPT = 20_000
 #: Lines by which a place is found again.
 ANCHOR_LINES = 6
+#: Of them so many must be left.
+ANCHOR_LEAST = 3
 
 _CONTROL = re.compile(
     r"\x1b\[([0-?]*)[ -/]*([@-~])"  # CSI: parameters, final
@@ -321,20 +323,28 @@ class Anchor(NamedTuple):
     above: int
     words: tuple[str, ...]
 
-    def find(self, lines: Sequence[str]) -> int | None:
+    def find(self, lines: Sequence[str], may_be_cut: bool = True) -> int | None:
         """Return how many of *lines* stand above the place, or None where it is not there.
 
         A history loses lines at its top only, so that the place can have moved up and never down:
-        of lines that look alike the lowest that can be it is taken.
+        of lines that look alike the lowest that can be it is taken. A place near the very beginning
+        is only known where lines cannot have been cut away above; one whose first lines have gone,
+        by the others at the top.
         """
         wanted = self.words
+        if may_be_cut and len(wanted) < ANCHOR_LINES:
+            return None
         for end in range(min(self.above, len(lines)), len(wanted) - 1, -1):
-            if all(
-                _words(line) == word
-                for line, word in zip(lines[end - len(wanted) : end], wanted, strict=True)
-            ):
+            if _are(lines[end - len(wanted) : end], wanted):
+                return end
+        for end in range(min(len(lines), len(wanted) - 1), ANCHOR_LEAST - 1, -1):
+            if _are(lines[:end], wanted[-end:]):
                 return end
         return None
+
+
+def _are(lines: Sequence[str], words: Sequence[str]) -> bool:
+    return all(_words(line) == word for line, word in zip(lines, words, strict=True))
 
 
 def _words(line: str) -> str:

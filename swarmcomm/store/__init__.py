@@ -160,6 +160,21 @@ class Store:
         )
         return [(event_of(row[0], row[2:]), row[1]) for row in reversed(rows)]
 
+    def answers(
+        self, server: str, session: str, window: str, wire_id: str, since: datetime
+    ) -> list[Event]:
+        """Return the answers of a wire id on a window that were told at *since* or later."""
+        rows = self._rows(
+            f"SELECT number, {COLUMNS} FROM event WHERE wire_id = ? AND server = ? AND session = ?"
+            " AND window_name = ? AND time >= ? AND text IS NOT NULL ORDER BY number",
+            wire_id,
+            server,
+            session,
+            window,
+            stamp(since),
+        )
+        return [event_of(row[0], row[1:]) for row in rows]
+
     def newest_state(self, server: str, pane_id: str) -> Event | None:
         """Return the newest state of a pane; None where nobody told one."""
         rows = self._rows(_NEWEST_STATE, server, pane_id)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swarmcomm import agents, protocol, settings
+from swarmcomm import agents, clock, protocol, settings
 from swarmcomm.errors import InvalidInputError, NotFoundError, TaskFailedError, WaitTimeoutError
 from swarmcomm.store import Event
 from swarmcomm.swarm import states, watching
 from swarmcomm.swarm.delivery import Delivery, Outcome, send_raw, send_task
+from swarmcomm.swarm.journal import stored_answers
 from swarmcomm.swarm.reading import Gaze
 from swarmcomm.swarm.sight import Address
 from swarmcomm.swarm.states import State
@@ -23,6 +25,7 @@ from swarmcomm.tmux.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from swarmcomm.swarm.ledger import WitnessedAnswer
@@ -41,6 +44,7 @@ class Task:
     window: Window
     wire_id: protocol.WireId
     delivery: Delivery
+    sent_at: datetime
 
     @property
     def task_id(self) -> str:
@@ -65,8 +69,10 @@ class Task:
         self, until: frozenset[protocol.Marker], timeout_s: float
     ) -> Iterator[WitnessedAnswer]:
         """Only its own wire id: the same id may have been sent again with a tag."""
-        gaze = Gaze(*self.window._place, str(self.wire_id), exact=True)
-        return self.window._poll(gaze, until, timeout_s)
+        place, wire_id = self.window._place, str(self.wire_id)
+        folder = self.window.swarm.settings.state
+        stored = partial(stored_answers, folder, *place, wire_id, self.sent_at)
+        return self.window._poll(Gaze(*place, wire_id, exact=True), until, timeout_s, stored=stored)
 
     def wait_ack(self, timeout_s: float) -> protocol.Answer:
         """Return the first answer; blocks up to *timeout_s* seconds.
@@ -132,7 +138,9 @@ class Window:
             TmuxError: tmux could not be asked.
         """
         wire_id = self._wire_id(task_id, self.swarm.settings.tag if tag is None else tag)
-        return Task(self, wire_id, send_task(self._address, wire_id, description, wait_s))
+        sent_at = clock.now()
+        delivery = send_task(self._address, wire_id, description, wait_s)
+        return Task(self, wire_id, delivery, sent_at)
 
     def send_raw(self, text: str, *, wait_s: float = settings.SEND_WAIT_S) -> Delivery:
         """Type *text* as it is and submit it; raises like :meth:`send`."""
@@ -170,9 +178,10 @@ class Window:
         until: frozenset[protocol.Marker] | None,
         timeout_s: float,
         on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
+        stored: Callable[[], list[WitnessedAnswer]] = list,
     ) -> Iterator[WitnessedAnswer]:
         interval_s = self.swarm.settings.interval_s
-        return watching.poll(gaze, until, timeout_s, interval_s, on_near_miss)
+        return watching.poll(gaze, until, timeout_s, interval_s, on_near_miss, stored)
 
     def answers(self, task_id: str | None = None) -> tuple[protocol.Answer, ...]:
         """Return the answers that can be read now, oldest first; raises like :meth:`poll`."""

@@ -7,22 +7,46 @@ from typing import TYPE_CHECKING
 from swarmcomm import clock, settings
 from swarmcomm.errors import StoreError
 from swarmcomm.protocol import WireId
-from swarmcomm.store import Event, Found, Place, Store
+from swarmcomm.store import FILE, Event, Found, Place, Store
 from swarmcomm.swarm.ledger import WitnessedAnswer
 from swarmcomm.swarm.lookout import Memory
 from swarmcomm.swarm.states import State
+from swarmcomm.tmux.server import server_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from swarmcomm.swarm.lookout import Sighting
+    from swarmcomm.tmux.server import Server
 
 #: Events that are kept for a store that cannot be used now; the oldest go.
 _KEPT = 10_000
 
 #: Events that are fetched at once.
 _PAGE = 1_000
+
+
+def stored_answers(
+    folder: Path | None, server: Server, session: str, window: str, wire_id: str, since: datetime
+) -> list[WitnessedAnswer]:
+    """Return what watchers have stored of a task since it was sent; none where they cannot tell.
+
+    Raises:
+        TmuxError: tmux could not be asked.
+    """
+    if folder is None or not (folder / FILE).exists():
+        return []
+    try:
+        store = Store.open(folder)
+        try:
+            events = store.answers(server_id(server), session, window, wire_id, since)
+        finally:
+            store.close()
+    except StoreError:
+        return []
+    return [answer_of(event) for event in events]
 
 
 class Journal:
@@ -63,7 +87,7 @@ class Journal:
             told = store.told(place.server, place.pane_id)
             state = store.newest_state(place.server, place.pane_id)
             return Memory(
-                [_answer(event, exchange) for event, exchange in told],
+                [answer_of(event, exchange) for event, exchange in told],
                 store.anchor(place.server, place.pane_id),
                 (State(state.state), state.text) if state and state.state else None,
             )
@@ -171,7 +195,8 @@ def _event(
     return Event(window, None, None, None, text, flags, state, clock.now())
 
 
-def _answer(event: Event, exchange: int) -> WitnessedAnswer:
+def answer_of(event: Event, exchange: int = 0) -> WitnessedAnswer:
+    """Return the answer that *event* tells."""
     assert event.marker is not None
     wire_id = WireId.parse(event.wire_id or "")
     return WitnessedAnswer(

@@ -19,6 +19,7 @@ from swarmcomm.swarm.ledger import SCREEN, WitnessedAnswer
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux.connection import Lost
 from swarmcomm.tmux.pane import list_panes, locate_pane
+from swarmcomm.tmux.server import server_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -135,7 +136,7 @@ class Lookout:
         try:
             panes = list_panes(self._connection, self._session)
             if now >= self._beat_at:
-                self._server = self._server_id()
+                self._server = server_id(self._connection)
         except NotFoundError:
             if not self._connection.streams:
                 raise
@@ -178,10 +179,6 @@ class Lookout:
         self._silent = True
         places = (w.place for w in self._watched if w.place)
         return [Sighting(place, notice=("silent", str(error))) for place in places][:1]
-
-    def _server_id(self) -> str:
-        show = "#{socket_path}:#{pid}:#{start_time}"
-        return self._connection.ask("display-message", "-p", show).strip()
 
 
 class _Watched:
@@ -342,9 +339,10 @@ class _Watched:
 
     def _read_on(self, pane: Pane) -> list[Sighting]:
         """Go on behind the last line that was read, wherever it stands by now."""
-        whole, self._lines = _lines_of(self._connection.snapshot(pane.pane_id), pane.width)
+        snapshot = self._connection.snapshot(pane.pane_id)
+        whole, self._lines = _lines_of(snapshot, pane.width)
         seen: list[Sighting] = []
-        found = self._anchor.find(whole) if self._anchor else None
+        found = self._anchor.find(whole, snapshot.may_be_cut) if self._anchor else None
         if self._anchor and found is None:
             gap = "lines of it scrolled away, or were cleared, before they were read"
             seen.append(Sighting(self._at, notice=("gap", gap)))

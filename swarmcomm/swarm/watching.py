@@ -28,13 +28,15 @@ def poll(
     timeout_s: float,
     interval_s: float,
     on_near_miss: Callable[[protocol.NearMiss], None],
+    stored: Callable[[], list[WitnessedAnswer]] = list,
 ) -> Iterator[WitnessedAnswer]:
     """Yield the answers of *gaze* as they are seen, up to the one that ends the wait.
 
     Without *until* that is the first answer that comes while it looks, or an answer other than ACK
     that is there already. With *until* it is one of those markers, or the end of the task. It
     stops without one when *timeout_s* is over; 0 is one look. *interval_s* is the time between two
-    looks where tmux gives no control mode.
+    looks where tmux gives no control mode. *stored* returns what watchers have stored of it, which
+    may have scrolled away.
 
     Raises:
         NotFoundError: the window is not there, or its pane is dead or died.
@@ -44,6 +46,11 @@ def poll(
     answers, near_misses = gaze.look()
     for near in near_misses:
         on_near_miss(near)
+    yield from answers
+    if any(_satisfies(answer, until, first=True) for answer in answers):
+        return
+    known = {(answer.marker, answer.text) for answer in answers}
+    answers = [answer for answer in stored() if (answer.marker, answer.text) not in known]
     yield from answers
     if any(_satisfies(answer, until, first=True) for answer in answers):
         return

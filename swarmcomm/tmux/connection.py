@@ -42,7 +42,7 @@ _OUTPUT_FLAGS = "ignore-size,pause-after=1"
 #: While a second client is there, one that is slow does not stop the programs in the panes.
 _COMMAND_FLAGS = "ignore-size,no-output"
 
-_SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size}"
+_SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit}"
 _BUFFER = re.compile(r"swarmcomm-([0-9]+)-[0-9]+")
 _numbers = itertools.count(1)
 
@@ -51,13 +51,20 @@ _numbers = itertools.count(1)
 class Snapshot:
     """History and screen of a pane, oldest row first, rows that tmux wrapped joined.
 
-    *cursor* is column and row of the screen, *height* its rows, *history* the rows above it.
+    *cursor* is column and row of the screen, *height* its rows, *history* the rows above it, of
+    which *limit* are kept at most.
     """
 
     text: str
     cursor: tuple[int, int]
     height: int
     history: int
+    limit: int
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether rows may have gone at the top: tmux drops a tenth when its limit is reached."""
+        return self.history >= self.limit - self.limit // 10
 
 
 def connect(
@@ -212,9 +219,9 @@ class Connection:
     def _start(self) -> None:
         try:
             self._clients = self._attach()
-        except NotFoundError:
-            raise
-        except (TmuxError, OSError) as error:
+        except (NotFoundError, TmuxError, OSError) as error:
+            # Gone, or there and only not for a control client?
+            self._server.ask("has-session", "-t", f"={self._session}")
             self.streams = False
             self.note = f"no control mode ({error})"
             return
@@ -352,10 +359,10 @@ def _text(reply: Reply, command: str) -> str:
 
 def _snapshot(text: str, sizes: str) -> Snapshot:
     try:
-        column, row, height, history = map(int, sizes.split())
+        column, row, height, history, limit = map(int, sizes.split())
     except ValueError as error:
         raise NotFoundError("tmux: the pane is gone") from error
-    return Snapshot(text, (column, row), height, history)
+    return Snapshot(text, (column, row), height, history, limit)
 
 
 def _is_running(pid: int) -> bool:

@@ -72,6 +72,16 @@ class Asked(Protocol):
         """Return what the command printed; raises NotFoundError and TmuxError."""
 
 
+def server_id(tmux: Asked) -> str:
+    """Return what tells a server's life from every other one; one tmux call.
+
+    Raises:
+        NotFoundError: no server.
+        TmuxError: tmux could not be asked.
+    """
+    return tmux.ask("display-message", "-p", "#{socket_path}:#{pid}:#{start_time}").strip()
+
+
 class Server(libtmux.Server):
     """A tmux server. Calls block at most *deadline_s* seconds each.
 

@@ -199,9 +199,17 @@ def test_a_place_is_found_again_when_lines_were_added_below_and_lost_above(
     anchor = hearer.anchor
     now = [*old, *(f"new{number}" for number in range(cut))]
     gone = min(lost, max(0, len(old) - len(anchor.words)))
-    assert anchor.find(now[gone:]) == len(old) - gone
+    assert anchor.find(now[gone:], may_be_cut=gone > 0) == len(old) - gone
 
 
 def test_a_place_that_scrolled_away_is_not_found() -> None:
-    assert Anchor(4, ("a", "b")).find(["x", "y", "a", "c", "b"]) is None
-    assert Anchor(4, ("a", "b")).find(["a", "b", "x", "a", "b"]) == 2
+    words = ("a", "b", "c", "d", "e", "f")
+    assert Anchor(9, words).find(["x", "y", *words[:5], "g", "f"]) is None
+    assert Anchor(9, words).find([*words, "x", *words]) == 6
+    assert Anchor(9, words).find([*words[3:], "x"]) == 3
+    assert Anchor(9, words).find([*words[4:], "x"]) is None
+    assert Anchor(9, words).find(["x", *words[3:]]) is None
+    # The first line of all cannot be told from another one when lines may be missing above.
+    assert Anchor(1, ("a",)).find(["a", "b"], may_be_cut=False) == 1
+    assert Anchor(1, ("a",)).find(["a", "b"]) is None
+    assert Anchor(0, ()).find(["a", "b"]) is None
