@@ -337,9 +337,10 @@ class Anchor(NamedTuple):
         for end in range(min(self.above, len(lines)), len(wanted) - 1, -1):
             if _are(lines[end - len(wanted) : end], wanted):
                 return end
-        for end in range(min(len(lines), len(wanted) - 1), ANCHOR_LEAST - 1, -1):
-            if _are(lines[:end], wanted[-end:]):
-                return end
+        for left in range(len(wanted) - 1, ANCHOR_LEAST - 1, -1):
+            for end in (left, left + 1):  # the line at the top may be a part of one
+                if end <= len(lines) and _are(lines[end - left : end], wanted[-left:]):
+                    return end
         return None
 
 

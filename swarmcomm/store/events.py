@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Row: TypeAlias = tuple[Any, ...]
 
 #: First flags of events that tell of the reading itself: each time is one of its own.
-NOTICES = frozenset({"gap", "silent", "no-store", "no-stream"})
+NOTICES = frozenset({"gap", "silent", "no-store", "no-stream", "store"})
 
 #: Columns of an event, in the order of :func:`row_of` and :func:`event_of`.
 COLUMNS = "window_name, marker, task_id, wire_id, text, flags, state, time, witnesses"

@@ -151,7 +151,11 @@ class Journal:
     def _opened(self) -> Store | None:
         if self._store is None and self._folder and clock.monotonic() >= self._try_at:
             store = self._store = Store.open(self._folder)
-            if self._began_at is None:
+            if store.note:
+                self._troubles.append(_event("", store.note, flags=("store",)))
+            # Another file may be there by now, whose numbers begin at 1.
+            if self._began_at is None or store.last() < self._last:
+                self._given.clear()
                 self._began_at = self._last = store.last()
                 if self._since is not None:
                     self._last = min(self._since, self._last)

@@ -208,7 +208,8 @@ def test_a_place_that_scrolled_away_is_not_found() -> None:
     assert Anchor(9, words).find([*words, "x", *words]) == 6
     assert Anchor(9, words).find([*words[3:], "x"]) == 3
     assert Anchor(9, words).find([*words[4:], "x"]) is None
-    assert Anchor(9, words).find(["x", *words[3:]]) is None
+    assert Anchor(9, words).find(["x", *words[3:]]) == 4
+    assert Anchor(9, words).find(["x", "x", *words[3:]]) is None
     # The first line of all cannot be told from another one when lines may be missing above.
     assert Anchor(1, ("a",)).find(["a", "b"], may_be_cut=False) == 1
     assert Anchor(1, ("a",)).find(["a", "b"]) is None

@@ -12,12 +12,12 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from swarmcomm import Event, Marker, Swarm
+from swarmcomm import Marker, Swarm
 from tests.conftest import Tmux, wait_for, worker_command
 
 #: Prints when a line is typed into it, then is a cat.
@@ -93,19 +93,6 @@ def watching(environ: dict[str, str], tmux: Tmux) -> Iterator[Callable[..., Watc
     for watcher in started:
         if watcher.process.poll() is None:
             watcher.end(signal.SIGKILL)
-
-
-@contextmanager
-def listening(events: Iterator[Event]) -> Iterator[list[Event]]:
-    """Collect what an iterator gives, on a thread."""
-    told: list[Event] = []
-
-    def collect() -> None:
-        told.extend(iter(lambda: next(events), None))
-
-    thread = threading.Thread(target=collect, daemon=True)
-    thread.start()
-    yield told
 
 
 def is_connected(tmux: Tmux, watchers: int = 1) -> None:
@@ -434,13 +421,15 @@ def test_task_wait_finds_an_answer_that_scrolled_away_while_it_waited(
 
 
 def test_task_wait_finds_an_answer_that_scrolled_away_before_it_waited_where_somebody_watched(
-    tmux: Tmux, environ: dict[str, str]
+    tmux: Tmux, environ: dict[str, str], watching: Callable[..., Watcher]
 ) -> None:
-    text = 'read -r _; read -r _; echo "[DONE] t yes"; seq 1 100000; echo END; cat'
+    text = 'echo "[DONE] ready"; read -r _; read -r _; echo "[DONE] t yes"; seq 1 100000; cat'
     tmux.session("s", {"w": f"sh -c {shlex.quote(text)}"})
-    with Swarm.attach("s", tmux.socket, environ) as swarm, listening(swarm.watch()) as told:
-        is_connected(tmux)
+    watcher = watching()
+    watcher.sees(("DONE", "ready"))
+    with Swarm.attach("s", tmux.socket, environ) as swarm:
         task = swarm["w"].send("go", task_id="t")
-        wait_for(lambda: told, "the watcher's event")
-        wait_for(lambda: "END" in tmux.screen("s", "w"), "the end of what it prints")
+        watcher.sees(("DONE", "t"))
+        wait_for(lambda: "100000" in tmux.screen("s", "w"), "the end of what it prints")
+        assert "[DONE] t" not in tmux.screen("s", "w")
         assert task.wait(20).text == "yes"
