@@ -38,7 +38,7 @@ done
 readonly TEXT_MAX=65536      # bytes of a text
 readonly STEP_MS=30          # between two looks while typing
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
-readonly ALIKE_LOOKS=9       # at a piece that changes nothing on the screen
+readonly ALIKE_MS=300        # for a piece that changes nothing on the screen
 readonly READY_MS=700        # for the box to come back after a text that has just left
 readonly CLEAR_BURST='15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15' # C-u for a left-over
 readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops longer bursts
@@ -257,17 +257,20 @@ stands_alone() {
 
 # has_arrived: it stands and was not there before. The box was empty before the first piece. In a
 # full one the cursor may end each piece at one place, and equal lines may look alike: then it is
-# taken after some looks.
+# taken after a while, however many looks a busy machine has for that.
 has_arrived() {
   stands || return
   if [[ -n "${whole}" ]]; then stands_alone; return; fi
   [[ "${cursor}" == "${before}" ]] || return 0
   [[ -n "${ready}" ]] || return
   [[ "${shown}" == "${last_shown}" ]] || return 0
-  ((++looks > ALIKE_LOOKS))
+  clock
+  ((now >= alike_till))
 }
 see_arrive() {
-  local looks=0 last_shown="${shown}"
+  local last_shown="${shown}" alike_till deadline
+  deadline_in "${ALIKE_MS}"
+  alike_till="${deadline}"
   within "${SEEN_MS}" has_arrived || {
     problem='the text was not seen to arrive'
     [[ -z "${whole}" || "${shown//[^!-~]/}" != *"${tail}"* ]] ||

@@ -111,6 +111,16 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
   [[ "$(got)" == $'[TASK] t1\nhello\n\n.' ]]
 }
 
+@test "pieces that look alike in a full box are typed on, however slow the machine is" {
+  server worker-0="$(box)"
+  with_box worker-0
+  tm set -p -t "$(pane worker-0)" scroll-on-clear off || : # from tmux 3.3 on
+  printf '#!/bin/sh\ncase "$*" in *capture-pane*) sleep 0.6 ;; esac\nexec tmux "$@"\n' >slow
+  chmod +x slow
+  SWARM_TMUX="${PWD}/slow" run -0 claude_comm.sh send worker-0 t1 "$(yes 'nineteen characters' | head -n 18)"
+  [[ "$(got | grep -c '^nineteen characters$')" == 18 ]]
+}
+
 @test "a left-over of many lines is cleared to its first" {
   server worker-0="$(box)"
   with_box worker-0
