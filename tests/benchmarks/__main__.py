@@ -54,23 +54,36 @@ def _processor() -> str:
         return platform.machine()
 
 
+def cells(rows: list[Row]) -> list[list[str]]:
+    """Return the rows of one part as text, the first of them the names of the columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row.figures))
+    made = [["way", *columns, "budget"]]
+    for row in rows:
+        met = {True: ": met", False: ": NOT met", None: ""}[row.met]
+        figures = [_figure(row.figures.get(column)) for column in columns]
+        made.append([row.name, *figures, row.budget + met])
+    return made if any(row.budget for row in rows) else [line[:-1] for line in made]
+
+
 def table(rows: list[Row]) -> Table:
     """Return the rows of one part."""
-    columns = list(dict.fromkeys(name for row in rows for name in row.figures))
+    names, *lines = cells(rows)
     made = Table(box=None, title=rows[0].part, title_justify="left", title_style="bold")
-    made.add_column("way")
-    for column in columns:
-        made.add_column(column, justify="right")
-    budgets = any(row.budget for row in rows)
-    if budgets:
-        made.add_column("budget")
-    for row in rows:
-        cells = [_figure(row.figures.get(column)) for column in columns]
-        met = {True: "met", False: "NOT met", None: ""}[row.met]
-        made.add_row(
-            row.name, *cells, *([f"{row.budget}: {met}" if row.budget else ""] if budgets else [])
-        )
+    for name in names:
+        made.add_column(name, justify="left" if name in ("way", "budget") else "right")
+    for line in lines:
+        made.add_row(*line)
     return made
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return the rows of one part as a table of Markdown."""
+    names, *lines = cells(rows)
+    rule = ["---" if name in ("way", "budget") else "---:" for name in names]
+    text = [
+        " | ".join(line).replace(" | tail | ", " \\| tail \\| ") for line in [names, rule, *lines]
+    ]
+    return "\n".join([f"## {rows[0].part}", "", *(f"| {line} |" for line in text)])
 
 
 def _figure(value: float | None) -> str:
@@ -95,6 +108,7 @@ def main() -> None:
         "--only", action="append", choices=PARTS, metavar="NAME", help="a part; may be repeated"
     )
     parser.add_argument("--quick", action="store_true", help="only see that all of it runs")
+    parser.add_argument("--markdown", action="store_true", help="print tables of Markdown")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     given = parser.parse_args()
     begin = time.monotonic()
@@ -108,7 +122,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(head), flush=True)
     else:
-        console.print("\n".join(f"{name}: {value}" for name, value in head.items()), markup=False)
+        mark = "- " if given.markdown else ""
+        print("\n".join(f"{mark}{name}: {value}" for name, value in head.items()))
     for name in given.only or PARTS[:-1]:
         rows: list[Row] = importlib.import_module(f"tests.benchmarks.{name}").measure(plan)
         for _part, of_part in groupby(rows, key=lambda row: row.part):
@@ -116,6 +131,8 @@ def main() -> None:
             if given.json:
                 for row in listed:
                     print(json.dumps(asdict(row)), flush=True)
+            elif given.markdown:
+                print(f"\n{markdown(listed)}", flush=True)
             else:
                 console.print()
                 console.print(table(listed))

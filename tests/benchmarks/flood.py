@@ -67,25 +67,32 @@ def _flood(
         with here.server(windows) as tmux:
             if way is None:
                 go.touch()
-                wait_for(lambda: done.exists() and done.read_text(), "the end of it", 300)
-                return float(done.read_text()), Counter(), 0.0
+                wait_for(done.exists, "the end of the flood", 300)
+                return _worker_s(done), Counter(), 0.0
             with here.watcher(way, tmux, list(windows)) as watcher:
                 watcher.settle(settle_s)
                 go.touch()
                 told, late = _told(watcher, done)
-                return float(done.read_text()), told, late
+                return _worker_s(done), told, late
 
 
 def _told(watcher: Watcher, done: Path) -> tuple[Counter[str], float]:
+    """Return how often each marker was told, and the seconds from the worker's end to the last."""
     told: Counter[str] = Counter()
-    end = None
-    while True:
+    last = 0
+    given_up: float | None = None
+    while "f-end" not in told and (given_up is None or time.monotonic() < given_up):
         for line in watcher.wait_for("f-end", 1.0):
             words = line.text.split("[DONE] ", 1)
             if len(words) == 2:
                 told[words[1].split()[0]] += 1
-        if end is None and done.exists():
-            end = time.monotonic()
-        if end is not None and ("f-end" in told or time.monotonic() - end > 60):
-            del told["f-end"]
-            return told, time.monotonic() - end
+                last = line.at
+        if given_up is None and done.exists():
+            given_up = time.monotonic() + 60
+    wait_for(done.exists, "the end of the flood", 300)
+    del told["f-end"]
+    return told, (last - int(done.read_text().split()[1])) / 1e9
+
+
+def _worker_s(done: Path) -> float:
+    return float(done.read_text().split()[0])

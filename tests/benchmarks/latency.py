@@ -31,7 +31,7 @@ def measure(plan: Plan) -> list[Row]:
                     with here.watcher(way, tmux, list(windows)) as watcher:
                         watcher.settle(plan.settle_s(3.0))
                         begin = time.monotonic_ns()
-                        seen = watcher.wait_for("for ever", plan.span(12.0, 1.0))
+                        seen = watcher.wait_for("for ever", plan.span(10.0, 1.0))
                         took[way.name] += times(seen, begin)
         for way in ways.WAYS:
             ours = way is ways.SWARMCOMM

@@ -20,7 +20,7 @@ def measure(plan: Plan) -> list[Row]:
     windows = {f"w{i}": python(PRINTER, "markers", f"m{i}", "2") for i in range(count)}
     rows = []
     for way in ways.WAYS:
-        span = plan.span(90.0, 1.0)
+        span = plan.span(60.0, 1.0)
         plan.tell(f"memory: {way.name}, {span:g} s")
         with room() as here, here.server(windows, _HISTORY) as tmux:
             server = server_pid(tmux)

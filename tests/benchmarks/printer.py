@@ -2,7 +2,7 @@
 
 markers NAME SECONDS PER_SECOND: prints ``[DONE] NAME-3 <CLOCK_MONOTONIC in ns>`` at random times.
 flood GO DONE LINES MARKERS: waits for the file GO, prints so many lines as fast as it can, every
-so-manieth a marker, and writes the seconds that it took into DONE.
+so-manieth a marker, and writes the seconds that it took and CLOCK_MONOTONIC in ns into DONE.
 noise: prints lines for ever.
 """
 
@@ -35,9 +35,10 @@ def flood(go: str, done: str, lines: int, answers: int) -> None:
             os.write(1, b"[DONE] f-%d\n" % (number // every))
         else:
             os.write(1, b"line %d of the output of a build that says much\n" % number)
-    took = time.monotonic() - begin
     os.write(1, b"[DONE] f-end\n")
-    Path(done).write_text(str(took))
+    took = time.monotonic() - begin
+    Path(f"{done}.new").write_text(f"{took} {time.monotonic_ns()}")
+    Path(f"{done}.new").rename(done)
     time.sleep(3600)
 
 
