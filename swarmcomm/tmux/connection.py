@@ -20,6 +20,7 @@ from swarmcomm.tmux.outbox import Lost, Outbox, Output
 from swarmcomm.tmux.server import failure, no_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from swarmcomm.tmux.control import Message, Reply
@@ -41,6 +42,11 @@ _OUTPUT_FLAGS = "ignore-size,pause-after=1"
 
 #: While a second client is there, one that is slow does not stop the programs in the panes.
 _COMMAND_FLAGS = "ignore-size,no-output"
+
+#: What tmux says when a pane may have left the session, or come back.
+_MOVES = frozenset(
+    ("window-add", "window-close", "unlinked-window-add", "unlinked-window-close", "layout-change")
+)
 
 _SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit}"
 _BUFFER = re.compile(r"swarmcomm-([0-9]+)-[0-9]+")
@@ -113,6 +119,9 @@ class Connection:
         self._clients: _Clients | None = None
         self._thread: threading.Thread | None = None
         self._session_id = ""
+        self._printed: set[str] = set()
+        self._away: set[str] = set()
+        self._counting = False
         try:
             if control_mode:
                 self._start()
@@ -187,7 +196,7 @@ class Connection:
 
         def on_first(reply: Reply, too_late: bool) -> None:
             if reply.ok and too_late:
-                self._delete(clients.output, name)
+                self._send(clients.output, "delete-buffer", "-b", name)
             elif reply.ok:
                 cut.set()
                 self._outbox.drop(pane_id)
@@ -200,7 +209,7 @@ class Connection:
         except BaseException:
             if cut.is_set():
                 self._outbox.lose(pane_id, "a look at the pane failed")
-                self._delete(clients.output, name)
+                self._send(clients.output, "delete-buffer", "-b", name)
             raise
         return _snapshot(text, said)
 
@@ -252,6 +261,7 @@ class Connection:
         try:
             while clients:
                 self._session_id = ""
+                self._printed, self._away, self._counting = set(), set(), False
                 try:
                     self._read(clients)
                 finally:
@@ -282,6 +292,7 @@ class Connection:
         """Deal with *found*; return False where the connection is of no use any more."""
         for each in found:
             if isinstance(each, control.Output):
+                self._printed.add(each.pane_id)
                 self._outbox.put(each.pane_id, each.data)
             elif isinstance(each, control.Reply):
                 client.give(each)
@@ -296,11 +307,36 @@ class Connection:
                     if self._session_id not in ("", session_id):
                         return False
                     self._session_id = session_id
-                if each.name == "pause":
+                if each.name == "pause" and each.text not in self._away:
                     self._outbox.lose(each.text, "the pane printed more than could be fetched")
-                    line = control.quote(("refresh-client", "-A", f"{each.text}:continue"))
-                    client.send(line, Request(self._token()), clock.monotonic())
+                    self._send(client, "refresh-client", "-A", f"{each.text}:continue")
+                if each.name in _MOVES:
+                    self._count_panes(client)
         return True
+
+    def _count_panes(self, client: Client) -> None:
+        """Pause those that have left the session.
+
+        tmux would keep all that they print from now on for a client that it never sends it to.
+        """
+        if self._counting or self._clients is None or client is not self._clients.output:
+            return
+        self._counting = True
+
+        def on_first(reply: Reply, _: bool) -> None:
+            self._counting = False
+            rows = [line.split() for line in reply.body.decode().splitlines()] if reply.ok else []
+            here = {pane for session_id, pane in rows if session_id == self._session_id}
+            there = {pane for _, pane in rows} - here
+            for pane in self._printed & there:
+                self._send(client, "refresh-client", "-A", f"{pane}:pause")
+            for pane in self._away & here:
+                self._outbox.lose(pane, "the pane was in another session")
+                self._send(client, "refresh-client", "-A", f"{pane}:continue")
+            self._away = (self._away | self._printed) & there
+            self._printed -= there
+
+        self._send(client, "list-panes", "-a", "-F", "#{session_id} #{pane_id}", on_first=on_first)
 
     def _attach_again(self) -> _Clients | None:
         end = clock.monotonic() + _BACK_S
@@ -332,9 +368,11 @@ class Connection:
             raise TmuxError("the connection to tmux was lost; what was asked may have been done")
         return request.replies
 
-    def _delete(self, client: Client, buffer: str) -> None:
-        line = control.quote(("delete-buffer", "-b", buffer))
-        client.send(line, Request(self._token()), clock.monotonic())
+    def _send(
+        self, client: Client, *args: str, on_first: Callable[[Reply, bool], None] | None = None
+    ) -> None:
+        """Send a command that nobody waits for; it cannot block the thread that reads."""
+        client.send(control.quote(args), Request(self._token(), on_first), clock.monotonic())
 
     def _token(self) -> bytes:
         return f"{self._nonce}-{next(_numbers)}\n".encode()

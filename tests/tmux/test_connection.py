@@ -173,7 +173,7 @@ def test_a_snapshot_is_what_a_capture_shows(
 
 def test_a_snapshot_of_an_empty_pane_is_empty(tmux: Tmux, connected: Connect) -> None:
     tmux.session("s", {"w": "stty -echo; cat"}, height=5)
-    assert connected().snapshot(tmux.pane("s", "w")) == Snapshot("\n" * 5, (0, 0), 5, 0)
+    assert connected().snapshot(tmux.pane("s", "w")) == Snapshot("\n" * 5, (0, 0), 5, 0, 2000)
 
 
 COUNT = "python3 -c 'for n in range({}): print(\"n%d\" % n)'"
@@ -598,6 +598,34 @@ def test_a_frozen_watcher_neither_stops_the_agents_nor_fills_the_server(
     process.kill()
     goes_on("a flood after the watcher was killed")
     wait_for(lambda: clients(tmux) == [], "no client of a watcher that was killed")
+
+
+def test_a_window_that_left_the_session_neither_fills_the_server_nor_ends_it(
+    tmux: Tmux, connected: Connect, tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    tmux.session("s", {"quiet": "cat", "w": "stty -echo; echo ready; cat; exec sh"})
+    tmux.session("other", {"quiet": "cat"})
+    server, pane = tmux.run("display-message", "-p", "#{pid}").strip(), tmux.pane("s", "w")
+    connection = connected()
+    tmux.type("s", "w", "here")
+    seen(connection, b"here\r\n", pane)
+    tmux.run("move-window", "-s", "=s:w", "-t", "=other:")
+    flood = shlex.join([sys.executable, "-c", FLOOD, str(count)])
+    tmux.run("send-keys", "-t", pane, "C-d", f"stty -echo; exec {flood}", "Enter")
+    for printed in (20, 40, 60):
+        # 20,000 lines each, 0.8 MB.
+        wait_for(lambda n=printed: count.exists() and int(count.read_text() or 0) > n, "a flood")
+        memory = int(subprocess.check_output(["ps", "-o", "rss=", "-p", server]))
+        assert memory < 30_000
+    # tmux 3.3a dies of this for a pane whose output a client is behind with.
+    tmux.run("respawn-pane", "-k", "-t", pane, "stty -echo; echo ready; cat")
+    wait_for(lambda: "ready" in tmux.screen("other", "w"), "the new program")
+    assert connection.wait(0) == []
+    tmux.run("move-window", "-s", "=other:w", "-t", "=s:")
+    assert [each.pane_id for each in connection.wait(20) if isinstance(each, Lost)] == [pane]
+    tmux.type("s", "w", "back")
+    seen(connection, b"back\r\n", pane)
 
 
 def test_a_watcher_works_inside_a_pane_and_leaves_with_it(tmux: Tmux, tmp_path: Path) -> None:
