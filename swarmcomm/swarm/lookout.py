@@ -18,7 +18,7 @@ from swarmcomm.store import Place
 from swarmcomm.swarm.ledger import SCREEN, WitnessedAnswer
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux.connection import Lost
-from swarmcomm.tmux.pane import list_panes, locate_pane
+from swarmcomm.tmux.pane import ask_panes, locate_pane, read_panes
 from swarmcomm.tmux.server import server_id
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ class Lookout:
         self._remember = remember
         self._server = ""
         self._watched = [_Watched(connection, gaze) for gaze in gazes]
-        self._panes: dict[str, _Watched] = {}
+        self._by_pane: dict[str, _Watched] = {}
+        self._listed = ""
+        self._panes: list[Pane] = []
+        self._by_window: dict[str, list[Pane]] = {}
         self._beat_at = 0.0
         self._silent = False
 
@@ -117,8 +120,8 @@ class Lookout:
         for item in self._connection.wait(wait_s):
             if isinstance(item, Lost):
                 self._look_again(item)
-            elif item.pane_id in self._panes:
-                seen += self._panes[item.pane_id].hear(item.data)
+            elif item.pane_id in self._by_pane:
+                seen += self._by_pane[item.pane_id].hear(item.data)
         now = clock.monotonic()
         if now >= self._beat_at or any(w.is_due(now) for w in self._watched):
             seen += self._look(now)
@@ -133,45 +136,49 @@ class Lookout:
             self._beat_at = 0.0
 
     def _look(self, now: float) -> list[Sighting]:
+        is_beat = now >= self._beat_at
+        if is_beat:
+            self._beat_at = now + settings.BEAT_S
         try:
-            panes = list_panes(self._connection, self._session)
-            if now >= self._beat_at:
-                self._server = server_id(self._connection)
+            listed = ask_panes(self._connection, self._session)
+            if listed != self._listed:
+                self._take_list(listed)
         except NotFoundError:
             if not self._connection.streams:
                 raise
             # The connection waits for it to come back, and says so when it does not.
-            self._beat_at = now + settings.BEAT_S
             return []
         except TmuxError as error:
-            self._beat_at = now + settings.BEAT_S
             return self._say_silent(error)
         self._silent = False
         seen: list[Sighting] = []
         for watched in self._watched:
-            with suppress(TmuxError):
-                seen += self._look_at(watched, panes, now)
-        self._panes = {w.gaze.pane.pane_id: w for w in self._watched if w.gaze.pane}
-        if now >= self._beat_at:
-            self._beat_at = now + settings.BEAT_S
+            if is_beat or watched.is_due(now):
+                with suppress(TmuxError):
+                    seen += self._look_at(watched, now)
         return seen
 
-    def _look_at(self, watched: _Watched, panes: list[Pane], now: float) -> list[Sighting]:
-        gaze = watched.gaze
+    def _take_list(self, listed: str) -> None:
+        self._server = server_id(self._connection)
+        self._listed, self._panes, self._by_window = listed, read_panes(listed), {}
+        for pane in self._panes:
+            self._by_window.setdefault(pane.window, []).append(pane)
+
+    def _look_at(self, watched: _Watched, now: float) -> list[Sighting]:
+        window = watched.gaze.window
         try:
-            pane = locate_pane(panes, self._session, gaze.window)
+            mine = self._by_window.get(window) or self._panes
+            pane = locate_pane(mine, self._session, window)
         except NotFoundError as error:
-            place = watched.place or Place(self._server, self._session, gaze.window, "")
+            place = watched.place or Place(self._server, self._session, window, "")
             watched.forget()
             return watched.tell_state(place, (State.GONE, str(error)))
-        place = Place(self._server, self._session, gaze.window, pane.pane_id)
+        place = Place(self._server, self._session, window, pane.pane_id)
         if place != watched.place:
+            self._by_pane[pane.pane_id] = watched
             watched.begin(place, self._remember(place))
-        if now >= self._beat_at:
-            watched.beat(pane, now)
-        if not watched.is_due(now):
-            return []
-        return watched.look(pane)
+        watched.beat(pane, now)
+        return watched.look(pane) if watched.is_due(now) else []
 
     def _say_silent(self, error: TmuxError) -> list[Sighting]:
         if self._silent:
@@ -186,6 +193,7 @@ class _Watched:
 
     def __init__(self, connection: Connection, gaze: Gaze) -> None:
         self.gaze = gaze
+        gaze.connection = connection
         self.place: Place | None = None
         self.due: float | None = 0.0
         self._connection = connection

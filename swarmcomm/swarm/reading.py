@@ -24,7 +24,7 @@ from swarmcomm.tmux.pane import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from swarmcomm.tmux.server import Server
+    from swarmcomm.tmux.server import Asked, Server
 
 
 #: Records of hooks in which answers are looked for.
@@ -44,6 +44,8 @@ class Gaze:
     window: str
     ask: str | None
     exact: bool = False
+    #: What is asked for all but captures, where something faster than *server* is there.
+    connection: Asked | None = None
     pane: Pane | None = None
     state: tuple[State, str] = (State.UNKNOWN, "")
     manner: Manner | None = None
@@ -72,7 +74,7 @@ class Gaze:
             TmuxError: tmux could not be asked.
         """
         if panes is None:
-            panes = list_panes(self.server, self.session)
+            panes = list_panes(self.connection or self.server, self.session)
         pane = locate_pane(panes, self.session, self.window)
         manner = self.face(pane)
         # The hooks first: an answer is on the screen when its turn is over.
@@ -100,7 +102,7 @@ class Gaze:
         """
         known = self.pane
         if known is None or known.identity != pane.identity or not self.manner:
-            self.manner = manner(self.server, pane)
+            self.manner = manner(self.connection or self.server, pane)
             folder = self.manner.witness
             self._hooks = _Hooks(Spool(folder, pane), self.ask) if folder else None
         self.pane = pane
@@ -214,7 +216,8 @@ class Gaze:
         style = self.style
         if style is None or self.manner.ready is None:
             return True
-        pane = locate_pane(list_panes(self.server, self.session), self.session, self.window)
+        panes = list_panes(self.connection or self.server, self.session)
+        pane = locate_pane(panes, self.session, self.window)
         state = state_of(pane, self.manner, capture_rows(self.server, pane))
         screen = capture_all(self.server, pane)
         if state is not State.DRAFT and wire_id in protocol.open_ids(screen, pane.width, style):

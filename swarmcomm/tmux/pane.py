@@ -53,13 +53,22 @@ def list_panes(server: Asked, session: str) -> list[Pane]:
         NotFoundError: no server, or no such session on it.
         TmuxError: tmux could not be asked.
     """
+    return read_panes(ask_panes(server, session))
+
+
+def ask_panes(server: Asked, session: str) -> str:
+    """Return what :func:`read_panes` reads; raises like :func:`list_panes`."""
     try:
         # Without the colon tmux takes "=foo" for a window, and then for the session foobar.
-        said = server.ask("list-panes", "-s", "-t", f"={session}:", "-F", _FORMAT)
+        return server.ask("list-panes", "-s", "-t", f"={session}:", "-F", _FORMAT)
     except NotFoundError as error:
         raise NotFoundError(
             f"no session {session} ({error}); start it with run_claude_swarm.sh or swarmcomm up"
         ) from error
+
+
+def read_panes(said: str) -> list[Pane]:
+    """Return the panes that tmux listed, in its order."""
     return [_pane(line) for line in said.splitlines()]
 
 
@@ -129,6 +138,22 @@ def capture_span(server: Server, pane: Pane, first: int, last: int) -> str:
     return server.ask("capture-pane", "-p", "-t", pane.pane_id, *span)
 
 
+_MANNERS = (
+    "ready",
+    "column",
+    "busy",
+    "dialog",
+    "error",
+    "refuse",
+    "pause",
+    "piece",
+    "paste",
+    "profile",
+    "witness",
+)
+_MANNER_FORMAT = "\n".join(f"#{{@swarm_{name}}}" for name in _MANNERS)
+
+
 @dataclass(frozen=True)
 class Manner:
     """How the agent of a pane is typed to, as its launcher wrote it on the pane.
@@ -183,28 +208,15 @@ def cursor_row(pane: Pane, rows: list[str]) -> str:
     return rows[pane.cursor[1]] if pane.cursor[1] < len(rows) else ""
 
 
-def manner(server: Server, pane: Pane) -> Manner:
+def manner(server: Asked, pane: Pane) -> Manner:
     """Return how the agent of *pane* is typed to; one tmux call.
 
     Raises:
         TmuxError: the pane's options cannot be used or read.
     """
-    names = (
-        "ready",
-        "column",
-        "busy",
-        "dialog",
-        "error",
-        "refuse",
-        "pause",
-        "piece",
-        "paste",
-        "profile",
-        "witness",
-    )
-    show = ("display-message", "-p", "-t", pane.pane_id)
-    words = [word for name in names for word in (*show, f"#{{@swarm_{name}}}", ";")]
-    found = dict(zip(names, server.ask(*words[:-1]).split("\n"), strict=False))
+    found = dict.fromkeys(_MANNERS, "")
+    said = server.ask("display-message", "-p", "-t", pane.pane_id, _MANNER_FORMAT)
+    found.update(zip(_MANNERS, said.split("\n"), strict=False))
 
     def pattern(name: str) -> re.Pattern[str] | None:
         try:

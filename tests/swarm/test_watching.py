@@ -69,13 +69,15 @@ class Watcher:
         return Counter(flag for event in list(self.events) for flag in event["flags"])  # type: ignore[attr-defined]
 
     def end(self, sign: int = signal.SIGINT) -> int:
+        """End it and return its status; a second time nothing happens."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
         self.process.send_signal(sign)
         status = self.process.wait(20)
         self._reader.join(20)
-        assert self.process.stderr is not None
-        self.stderr = self.process.stderr.read()
+        if not self.process.stderr.closed:
+            self.stderr = self.process.stderr.read()
         self.process.stderr.close()
-        assert self.process.stdout is not None
         self.process.stdout.close()
         return status
 
@@ -91,8 +93,7 @@ def watching(environ: dict[str, str], tmux: Tmux) -> Iterator[Callable[..., Watc
 
     yield start
     for watcher in started:
-        if watcher.process.poll() is None:
-            watcher.end(signal.SIGKILL)
+        watcher.end(signal.SIGKILL)
 
 
 def is_connected(tmux: Tmux, watchers: int = 1) -> None:
