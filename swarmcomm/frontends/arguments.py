@@ -57,6 +57,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="print JSON, one 
 class Examples(click.Command):
     """A command whose docstring's last paragraph is an example, shown as it is written."""
 
+    def get_short_help_str(self, _limit: int = 0) -> str:
+        """Return the first sentence whole; the list of commands goes on below itself."""
+        return super().get_short_help_str(200)
+
     def format_help_text(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help text without joining its lines."""
         formatter.write_paragraph()

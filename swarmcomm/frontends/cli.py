@@ -248,7 +248,8 @@ def watch(
 ) -> None:
     """Show what happens on the windows as it happens, until Ctrl-C.
 
-    A table on a terminal, else a line for each event. Without WINDOW: every
+    A table on a terminal, else a line for each event: answers and changes of
+    state; near misses and notices on standard error. Without WINDOW: every
     window but the master. What is visible already comes first.
 
     Example: swarmcomm watch worker-0 worker-1
@@ -256,16 +257,18 @@ def watch(
     """
     from swarmcomm.frontends.status_log import StatusLog
 
-    swarm = _attach(session, socket)
-    log = StatusLog(status_log) if status_log is not None else None
-    if interval_s is not None:
-        interval_s = arguments.seconds(interval_s, "--interval", least=0.001)
-    chosen = windows or tuple(name for name in swarm.windows() if name != "master")
-    click.echo(f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True)
     try:
+        swarm = _attach(session, socket)
+        log = StatusLog(status_log) if status_log is not None else None
+        if interval_s is not None:
+            interval_s = arguments.seconds(interval_s, "--interval", least=0.001)
+        chosen = windows or tuple(name for name in swarm.windows() if name != "master")
+        click.echo(
+            f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True
+        )
         with (
-            output.events_shown(chosen, as_json) as show,
-            contextlib.closing(swarm.watch(chosen, interval_s, since)) as events,
+            output.events_shown(chosen, as_json) as (show, wanted),
+            contextlib.closing(swarm.watch(chosen, interval_s, since, wanted)) as events,
         ):
             for event in events:
                 if log:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -87,15 +89,27 @@ def print_event(event: Event, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def events_shown(windows: Sequence[str], as_json: bool) -> Iterator[Callable[[Event], None]]:
-    """Give what shows one event of a watch: in a table on a terminal, else on a line."""
-    if as_json or not sys.stdout.isatty():
-        yield lambda event: print_event(event, as_json)
+def events_shown(
+    windows: Sequence[str], as_json: bool
+) -> Iterator[tuple[Callable[[Event], None], Callable[[], bool]]]:
+    """Give what shows one event of a watch, and what says whether anybody wants more.
+
+    On a terminal that is a table, which the second draws, else a line for each.
+    """
+    if as_json or not sys.stdout.isatty() or os.environ.get("TERM") in (None, "", "dumb"):
+        yield lambda event: print_event(event, as_json), _is_read
         return
     from swarmcomm.frontends.watch_table import WatchTable
 
     with WatchTable(windows) as table:
-        yield table.tell
+        yield table.tell, table.draw
+
+
+def _is_read() -> bool:
+    """Return whether anybody can read what is printed; a closed pipe has no reader."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return not poll.poll(0)
 
 
 def print_events(events: Iterable[Event], last: int, as_json: bool) -> None:

@@ -49,12 +49,14 @@ class WatchTable:
     def __init__(self, windows: Sequence[str], console: Console | None = None) -> None:
         self._rows = {window: _Row() for window in windows}
         self._newest: deque[Event] = deque(maxlen=_NEWEST)
-        console = console or Console()
-        self._live = Live(self._picture(), console=console, auto_refresh=False)
+        self._console = console or Console()
+        self._size = self._console.size
+        self._is_drawn = False
+        self._live = Live(console=self._console, auto_refresh=False)
 
     def __enter__(self) -> WatchTable:
         self._live.start()
-        self._live.refresh()
+        self.draw()
         return self
 
     def __exit__(
@@ -63,10 +65,11 @@ class WatchTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.draw()
         self._live.stop()
 
     def tell(self, event: Event) -> None:
-        """Show *event*."""
+        """Take *event* into the next picture."""
         row = self._rows.get(event.window)
         if row and event.marker:
             row.answer = event
@@ -75,12 +78,26 @@ class WatchTable:
         elif row and event.state:
             row.state = event.state
         self._newest.append(event)
-        self._live.update(self._picture(), refresh=True)
+        self._is_drawn = False
+
+    def draw(self) -> bool:
+        """Draw the picture where it is another one now; return that more is wanted."""
+        if self._size != self._console.size:
+            # What the terminal has made of the old picture's rows is not known.
+            self._size = self._console.size
+            self._console.clear()
+            self._is_drawn = False
+        if not self._is_drawn:
+            self._is_drawn = True
+            self._live.update(self._picture(), refresh=True)
+        return True
 
     def _picture(self) -> Group:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("window", "state", "done", "error", "last answer", "at"):
+        table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+        for name in ("window", "state", "done", "error", "at"):
             table.add_column(name, no_wrap=True, overflow="ellipsis")
+        # A long text gets the room that is left, and takes none of the others.
+        table.add_column("last answer", no_wrap=True, overflow="ellipsis", ratio=1)
         for window, row in self._rows.items():
             answer = row.answer
             table.add_row(
@@ -88,10 +105,12 @@ class WatchTable:
                 Text(row.state, _STYLES.get(row.state, "")),
                 str(row.done),
                 str(row.failed),
-                Text(what(answer), _STYLES[answer.marker or ""]) if answer else "",
                 f"{answer.time:%H:%M:%S}" if answer else "",
+                Text(what(answer), _STYLES[answer.marker or ""]) if answer else "",
             )
-        lines = [Text(_line(event), no_wrap=True, overflow="ellipsis") for event in self._newest]
+        room = max(1, self._size.height - len(self._rows) - 2)
+        newest = list(self._newest)[-room:]
+        lines = [Text(_line(event), no_wrap=True, overflow="ellipsis") for event in newest]
         return Group(table, Text(""), *lines)
 
 

@@ -341,13 +341,15 @@ class Swarm:
         windows: tuple[str, ...] | None = None,
         interval_s: float | None = None,
         since: int | None = None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Generator[Event]:
         """Yield events of *windows* (default: all but the master) as they happen, for ever.
 
         Each is stored, and has a number; what others who watch the same windows have stored comes
         as well, each event once and by number. What is visible already comes first, or with
         *since* what is stored above that number. *interval_s* is the time between two looks where
-        tmux gives no control mode. Close the iterator before the server is ended.
+        tmux gives no control mode. *wanted* is asked whenever all that is known was given out, and
+        about once a second; False ends the iterator. Close it before the server is ended.
 
         Raises:
             NotFoundError: there is no such session, or it went away.
@@ -357,7 +359,8 @@ class Swarm:
             windows = tuple(name for name in self.windows() if name != "master")
         found = self.settings
         interval_s = interval_s or found.interval_s
-        return watching.watch(self.server, found.session, windows, interval_s, found.state, since)
+        place = (self.server, found.session, windows)
+        return watching.watch(*place, interval_s, found.state, since, wanted)
 
     def command(self, verb: str) -> str:
         """Return the tmux command that a person types to ``attach`` to the session or to end it."""

@@ -86,13 +86,15 @@ def watch(
     interval_s: float,
     folder: Path | None,
     since: int | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Generator[Event]:
-    """Yield what happens on *windows*, for ever; what is already visible comes first.
+    """Yield what happens on *windows*; what is already visible comes first.
 
     Answers, near misses, each change of a window's state (idle, busy, a dialog that waits for a
     person, an error, gone), and notices. With *since* it begins with the events in the store above
     that number instead. *folder* is that of the store; None: none. *interval_s* is the time
-    between two looks where tmux gives no control mode.
+    between two looks where tmux gives no control mode. *wanted* is asked whenever all that is known
+    was given out, and at least every BEAT_S or *interval_s*; False ends it.
 
     Raises:
         NotFoundError: there is no such session, or it went away.
@@ -108,6 +110,8 @@ def watch(
             seen: list[Sighting] = []
             while True:
                 yield from journal.record(seen, lookout.anchors())
+                if not wanted():
+                    return
                 seen = lookout.news(settings.BEAT_S)
         finally:
             journal.close()
