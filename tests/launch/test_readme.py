@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from swarmcomm.store import NOTICES, Event
 from tests.conftest import ROOT, Tmux
 
 SESSION = "swarm-claude-default"
@@ -53,6 +55,8 @@ def test_every_example_does_what_it_says(
         "[DONE] task-002+",
         "task-004 ended in ERROR",
         "worker-2 DONE task-006",
+        "worker-0: [DONE] task-001",
+        '"task_id": "task-006", "wire_id": "task-006", "marker": "DONE"',
     ):
         assert answer in said, said
     assert tmux.run("list-sessions", check=False) == ""
@@ -74,3 +78,11 @@ def test_every_status_and_variable_is_told(name: str) -> None:
     assert statuses == ["0", "1", "2", "3", "4", "5", "6", "7", "70", "130"]
     for variable in ("SESSION", "SOCKET", "TMUX", "WORKDIR", "AGENT", "WINDOWS", "NO_INSTALL"):
         assert f"`SWARM_{variable}`" in text
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_notice_and_every_field_of_a_watch_is_told(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.MULTILINE)) == NOTICES
+    for field in fields(Event):
+        assert f"`{field.name}`" in text
