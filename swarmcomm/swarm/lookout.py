@@ -212,7 +212,11 @@ class _Watched:
         self.forget()
         self.place = place
         self.gaze.ledger.restore(memory.answers)
-        self._told_state = memory.state or self._told_state
+        if memory.state:
+            # What is still another state than idle is visible already: it comes first, and the
+            # store knows its number.
+            is_idle = memory.state[0] is State.IDLE
+            self._told_state = memory.state if is_idle else (State.UNKNOWN, "")
         if memory.anchor:
             above, *words = json.loads(memory.anchor)
             self._anchor = self._saved = Anchor(above, tuple(words))

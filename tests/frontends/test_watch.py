@@ -287,3 +287,22 @@ def test_since_a_number_that_is_not_there_yet_begins_with_what_comes(
         assert watch.stdout
         event = json.loads(watch.stdout.readline())
         assert (event["number"], event["task_id"]) == (2, "t2")
+
+
+def test_a_window_that_waits_for_a_person_is_shown_to_every_watch_that_begins(
+    tmux: Tmux, start: Start
+) -> None:
+    tmux.session("s", {"worker-0": "sh -c 'printf \"Proceed? \"; exec cat'"})
+    pane = tmux.pane("s", "worker-0")
+    for name, value in (("ready", "^swarm> *$"), ("column", "7"), ("dialog", "^Proceed")):
+        tmux.run("set", "-p", "-t", pane, f"@swarm_{name}", value)
+    for _ in range(2):
+        watch = start("--json")
+        assert watch.stdout
+        event = json.loads(watch.stdout.readline())
+        assert (event["number"], event["state"]) == (1, "waiting")
+        watch.send_signal(signal.SIGINT)
+        watch.wait(20)
+    terminal = Terminal(tmux)
+    rows = terminal.shows("waiting")
+    assert next(row for row in rows if row.startswith("worker-0")).split()[1] == "waiting"
