@@ -113,16 +113,21 @@ class Store:
         number: int,
         session: str | None = None,
         windows: Collection[str] | None = None,
-        server: str | None = None,
+        socket: str | None = None,
         limit: int = 1000,
     ) -> list[Event]:
-        """Return the first *limit* events with a greater number, by number."""
+        """Return the first *limit* events with a greater number, by number.
+
+        *socket* is the path of the tmux servers' socket, of whatever life of the server.
+        """
         where = "number > ? AND text IS NOT NULL"
         words: list[object] = [number]
-        for name, word in (("session", session), ("server", server)):
-            if word is not None:
-                where += f" AND {name} = ?"
-                words.append(word)
+        if session is not None:
+            where += " AND session = ?"
+            words.append(session)
+        if socket is not None:
+            where += " AND substr(server, 1, length(?)) = ?"
+            words += [f"{socket}:"] * 2
         if windows is not None:
             where += f" AND window_name IN ({', '.join('?' * len(windows))})"
             words += windows

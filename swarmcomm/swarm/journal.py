@@ -57,10 +57,19 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path | None, session: str, windows: Sequence[str], since: int | None
+        self,
+        folder: Path | None,
+        socket: str,
+        session: str,
+        windows: Sequence[str],
+        since: int | None,
     ) -> None:
-        """Take the state *folder*; events with a number above *since* come first, None: none."""
+        """Take the state *folder* and the path of the tmux server's *socket*.
+
+        Events with a number above *since* come first, None: none.
+        """
         self._folder = folder
+        self._socket = socket
         self._session = session
         self._windows = windows
         self._since = since
@@ -141,7 +150,7 @@ class Journal:
         """Return the events behind the last one that was given out, whoever recorded them."""
         events: list[Event] = []
         while True:
-            page = store.after(self._last, self._session, self._windows, limit=_PAGE)
+            page = store.after(self._last, self._session, self._windows, self._socket, limit=_PAGE)
             if page:
                 self._last = page[-1].number or self._last
             events += (event for event in page if event.number not in self._given)

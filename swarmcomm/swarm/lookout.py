@@ -7,7 +7,6 @@ they paint, the screen is.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,8 +153,10 @@ class Lookout:
         seen: list[Sighting] = []
         for watched in self._watched:
             if is_beat or watched.is_due(now):
-                with suppress(TmuxError):
+                try:
                     seen += self._look_at(watched, now)
+                except TmuxError as error:
+                    seen += watched.fail(error)
         return seen
 
     def _take_list(self, listed: str) -> None:
@@ -197,6 +198,8 @@ class _Watched:
         self.place: Place | None = None
         self.due: float | None = 0.0
         self._connection = connection
+        self._is_lost = True
+        self._trouble = ""
         self._not_before = 0.0
         self._told_state: tuple[State, str] = (State.IDLE, "")
         self._paints_until = 0.0
@@ -209,7 +212,7 @@ class _Watched:
 
     def begin(self, place: Place, memory: Memory) -> None:
         """Turn to a pane that was not watched before."""
-        self.forget()
+        self._forget_reading()
         self.place = place
         self.gaze.ledger.restore(memory.answers)
         if memory.state:
@@ -223,14 +226,17 @@ class _Watched:
 
     def forget(self) -> None:
         """Know nothing of the pane any more."""
-        self.place = None
-        self.gaze.pane = self._looked_at = None
-        self._lines = self._hearer = self._anchor = self._saved = None
+        self.place = self.gaze.pane = None
+        self._forget_reading()
+
+    def _forget_reading(self) -> None:
+        self._lines = self._hearer = self._anchor = self._saved = self._looked_at = None
+        self._is_lost = True
         self.due = 0.0
 
     def moved_anchor(self) -> str:
         """Return the place where reading stands, if it has moved since the last call, else ""."""
-        anchor = self._hearer.anchor if self._hearer and not self._is_lost else None
+        anchor = self._hearer.anchor if self._hearer else None
         if anchor is None or anchor == self._saved:
             return ""
         self._saved = anchor
@@ -242,8 +248,16 @@ class _Watched:
 
     def lose(self) -> None:
         """Note that something it printed may not have been heard."""
-        self._lines = None
+        self._is_lost = True
         self._look_in(0.0)
+
+    def fail(self, error: TmuxError) -> list[Sighting]:
+        """Return that the window could not be looked at, once; it is tried again."""
+        self.due = clock.monotonic() + settings.BEAT_S
+        if self.place is None or self._trouble == str(error):
+            return []
+        self._trouble = str(error)
+        return [Sighting(self.place, notice=("silent", str(error)))]
 
     def beat(self, pane: Pane, now: float) -> None:
         """See what nothing wakes us for: an end of the program, hooks, an unfinished row."""
@@ -260,10 +274,10 @@ class _Watched:
     def hear(self, data: bytes) -> list[Sighting]:
         """Return what is new in what the program has just printed."""
         now = self._printed_at = clock.monotonic()
-        if self._lines is None or self._hearer is None:
+        if self._is_lost or self._hearer is None:
             self._look_in(settings.SETTLE_S)
-            if self._lines is None:
-                return []
+        if self._is_lost or self._lines is None:
+            return []
         lines = self._lines.feed(data)
         if self._lines.painted:
             self._lines.painted = False
@@ -291,15 +305,16 @@ class _Watched:
         seen: list[Sighting] = []
         if not self._prints or began < self._paints_until:
             seen += self._look_at_screen(pane)
-        elif not self._connection.streams and pane == self._looked_at:
-            pass
-        elif self._is_lost:
+        elif self._hearer is None or (
+            self._is_lost and (self._connection.streams or pane != self._looked_at)
+        ):
+            self._printed_at = began
             seen += self._read_on(pane)
         else:
             seen += self._take_unfinished(pane, began)
             if self.gaze.ask:
                 seen += self._near(self.gaze.near_misses(pane))
-        self._looked_at = pane
+        self._looked_at, self._is_lost, self._trouble = pane, False, ""
         if manner.ready is not None or pane.dead:
             seen += self.tell_state(self._at, self.gaze.see_state(pane))
         seconded, self.gaze.ledger.seconded = self.gaze.ledger.seconded, []
@@ -328,10 +343,6 @@ class _Watched:
         """Whether the agent prints lines, and tells nothing in another way."""
         manner = self.gaze.manner
         return self.gaze.style is None and not (manner and manner.witness)
-
-    @property
-    def _is_lost(self) -> bool:
-        return self._lines is None or self._hearer is None
 
     @property
     def _wants_screen(self) -> bool:
@@ -369,7 +380,8 @@ class _Watched:
             seen += self._near(near_misses)
         self._hearer.go_on(pane.width, len(known))
         seen += self._told(whole[len(known) :])
-        self._anchor = self._hearer.anchor
+        if "[" in self._lines.unfinished:
+            self._look_in(settings.UNFINISHED_S)
         return seen
 
     def _told(self, lines: list[str]) -> list[Sighting]:

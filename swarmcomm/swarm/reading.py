@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from swarmcomm.tmux.server import Asked, Server
 
 
+#: Near misses that are remembered, so that each is told once.
+_NEAR_KEPT = 20_000
+
 #: Records of hooks in which answers are looked for.
 _RECORDS_KEPT = 5_000
 
@@ -53,7 +56,7 @@ class Gaze:
     #: What was seen last cannot be all: look again soon, also where nothing has changed.
     unsettled: bool = False
     _hooks: _Hooks | None = None
-    _near: set[protocol.NearMiss] = field(default_factory=set)
+    _near: dict[protocol.NearMiss, None] = field(default_factory=dict)
     _at_pane: Pane | None = None
     _rows: list[str] = field(default_factory=list)
     _reading: protocol.Reading | None = None
@@ -140,7 +143,9 @@ class Gaze:
     def new_near(self, near_misses: Iterable[protocol.NearMiss]) -> list[protocol.NearMiss]:
         """Return those that were not told before."""
         new = [near for near in near_misses if near not in self._near]
-        self._near.update(new)
+        self._near.update(dict.fromkeys(new))
+        for oldest in list(self._near)[:-_NEAR_KEPT]:
+            del self._near[oldest]
         return new
 
     def see_state(self, pane: Pane) -> tuple[State, str]:

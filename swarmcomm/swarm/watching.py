@@ -12,6 +12,7 @@ from swarmcomm.swarm.reading import Gaze
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux.connection import connect
 from swarmcomm.tmux.pane import find_pane, list_panes
+from swarmcomm.tmux.server import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -100,9 +101,9 @@ def watch(
         NotFoundError: there is no such session, or it went away.
         TmuxError: tmux could not be asked.
     """
-    journal = Journal(folder, session, windows, since)
     gazes = [Gaze(server, session, window, None) for window in windows]
     with connect(server, session) as connection:
+        journal = Journal(folder, socket_path(connection), session, windows, since)
         try:
             if connection.note:
                 yield _notice("no-stream", f"{connection.note}; looking every {interval_s:g} s")

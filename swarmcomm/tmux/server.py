@@ -82,6 +82,11 @@ def server_id(tmux: Asked) -> str:
     return tmux.ask("display-message", "-p", "#{socket_path}:#{pid}:#{start_time}").strip()
 
 
+def socket_path(tmux: Asked) -> str:
+    """Return the path of the server's socket; one tmux call, raises like :func:`server_id`."""
+    return tmux.ask("display-message", "-p", "#{socket_path}").strip()
+
+
 class Server(libtmux.Server):
     """A tmux server. Calls block at most *deadline_s* seconds each.
 

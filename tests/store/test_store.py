@@ -131,10 +131,11 @@ def test_after_takes_what_it_is_asked_for(store: Store) -> None:
     assert ids(0, "s") == ["t1", "t2", "t4"]
     assert ids(0, windows=["worker-1", "x"]) == ["t2"]
     assert ids(0, windows=[]) == []
-    assert ids(0, server=SERVER) == ids(0)
-    assert ids(0, server="another") == []
+    socket = SERVER.split(":")[0]
+    assert ids(0, socket=socket) == ids(0)
+    assert ids(0, socket=socket[:-1]) == ids(0, socket="another") == []
     assert ids(0, limit=2) == ["t1", "t2"]
-    assert ids(2, "s", ["worker-0"], SERVER, 1) == ["t4"]
+    assert ids(2, "s", ["worker-0"], socket, 1) == ["t4"]
 
 
 def test_a_reader_goes_on_from_what_was_told_and_its_anchor(store: Store, folder: Path) -> None:

@@ -96,6 +96,15 @@ def watching(environ: dict[str, str], tmux: Tmux) -> Iterator[Callable[..., Watc
         watcher.end(signal.SIGKILL)
 
 
+@pytest.fixture
+def no_control_mode(tmp_path: Path) -> str:
+    """A tmux that has no control mode."""
+    shim = tmp_path / "tmux"
+    shim.write_text('#!/bin/sh\nfor word; do [ "$word" != -C ] || exit 1; done\nexec tmux "$@"\n')
+    shim.chmod(0o755)
+    return str(shim)
+
+
 def is_connected(tmux: Tmux, watchers: int = 1) -> None:
     """Wait until so many watchers hear what is printed; each has two clients."""
     listed = ("list-clients", "-F", "#{client_control_mode}")
@@ -334,14 +343,11 @@ def test_a_person_who_attaches_and_resizes_changes_nothing(
 
 
 def test_clear_history_and_a_narrow_window_are_survived_where_control_mode_cannot_be_had(
-    tmux: Tmux, watching: Callable[..., Watcher], tmp_path: Path
+    tmux: Tmux, watching: Callable[..., Watcher], no_control_mode: str
 ) -> None:
     """The way of a process for each command does the same, and says that it is used."""
-    shim = tmp_path / "tmux"
-    shim.write_text('#!/bin/sh\nfor word; do [ "$word" != -C ] || exit 1; done\nexec tmux "$@"\n')
-    shim.chmod(0o755)
     tmux.session("s", {"w": "cat"})
-    watcher = watching("--interval", "0.05", SWARM_TMUX=str(shim))
+    watcher = watching("--interval", "0.05", SWARM_TMUX=no_control_mode)
     wait_for(lambda: watcher.flags()["no-stream"], "that it says so")
     say(tmux, "w", "[DONE] a")
     watcher.sees(("DONE", "a"))
@@ -371,6 +377,52 @@ def test_a_window_that_ends_and_comes_back_is_told(
     tmux.run("new-window", "-d", "-t", "=s:", "-n", "w", "cat")
     say(tmux, "w", "[DONE] t")
     wait_for(lambda: watcher.answers() == [("DONE", "t")] * 2, "the new window's answer")
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_an_answer_without_a_newline_is_taken_when_nothing_is_added_to_it(
+    tmux: Tmux, watching: Callable[..., Watcher], no_control_mode: str, streams: bool
+) -> None:
+    text = "read -r _; printf '[DONE] half'; read -r _; printf -- '-way\\n'; cat"
+    tmux.session("s", {"w": f"sh -c {shlex.quote(text)}"})
+    watcher = watching("--interval", "0.05", **({} if streams else {"SWARM_TMUX": no_control_mode}))
+    tmux.type("s", "w", "go")
+    watcher.sees(("DONE", "half"))
+
+
+def test_a_window_whose_options_cannot_be_used_is_told_once_and_looked_at_when_they_can(
+    tmux: Tmux, watching: Callable[..., Watcher]
+) -> None:
+    tmux.session("s", {"w": "cat", "other": "cat"})
+    tmux.run("set", "-p", "-t", tmux.pane("s", "w"), "@swarm_ready", "(")
+    watcher = watching()
+    say(tmux, "other", "[DONE] a")
+    watcher.sees(("DONE", "a"))
+    wait_for(lambda: watcher.flags()["silent"], "what is wrong")
+    tmux.run("set", "-pu", "-t", tmux.pane("s", "w"), "@swarm_ready")
+    say(tmux, "w", "[DONE] b")
+    watcher.sees(("DONE", "b"))
+    assert watcher.flags()["silent"] == 1
+
+
+def test_two_servers_with_a_session_of_one_name_share_a_store_and_no_event(
+    tmux: Tmux, watching: Callable[..., Watcher], environ: dict[str, str]
+) -> None:
+    other = Tmux(environ)
+    for server in (tmux, other):
+        server.session("s", {"w": "cat"})
+    try:
+        watcher, second = watching(), Watcher(environ, other)
+        say(tmux, "w", "[DONE] mine")
+        say(other, "w", "[DONE] yours")
+        watcher.sees(("DONE", "mine"))
+        second.sees(("DONE", "yours"))
+        say(tmux, "w", "[DONE] end")
+        watcher.sees(("DONE", "end"))
+        assert watcher.answers() == [("DONE", "mine"), ("DONE", "end")]
+        second.end()
+    finally:
+        other.run("kill-server", check=False)
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "newer", "locked"])
