@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from swarmcomm.store import Event
 
-#: Events below the table.
+#: Events below the table, and those for which there is room beside many windows.
 _NEWEST = 8
+_NEWEST_LEAST = 3
 
 _STYLES = {
     **{marker.value: "cyan" for marker in Marker},
@@ -41,6 +42,7 @@ class _Row:
     answer: Event | None = None
     done: int = 0
     failed: int = 0
+    told: int = 0  # how many events there were when the last of this window came
 
 
 class WatchTable:
@@ -49,6 +51,7 @@ class WatchTable:
     def __init__(self, windows: Sequence[str], console: Console | None = None) -> None:
         self._rows = {window: _Row() for window in windows}
         self._newest: deque[Event] = deque(maxlen=_NEWEST)
+        self._told = 0
         self._console = console or Console()
         self._size = self._console.size
         self._is_drawn = False
@@ -70,7 +73,10 @@ class WatchTable:
 
     def tell(self, event: Event) -> None:
         """Take *event* into the next picture."""
+        self._told += 1
         row = self._rows.get(event.window)
+        if row:
+            row.told = self._told
         if row and event.marker:
             row.answer = event
             row.done += event.marker is Marker.DONE
@@ -98,7 +104,8 @@ class WatchTable:
             table.add_column(name, no_wrap=True, overflow="ellipsis")
         # A long text gets the room that is left, and takes none of the others.
         table.add_column("last answer", no_wrap=True, overflow="ellipsis", ratio=1)
-        for window, row in self._rows.items():
+        shown = self._shown()
+        for window, row in shown:
             answer = row.answer
             table.add_row(
                 Text(one_line(window)),
@@ -108,10 +115,20 @@ class WatchTable:
                 f"{answer.time:%H:%M:%S}" if answer else "",
                 Text(what(answer), _STYLES[answer.marker or ""]) if answer else "",
             )
-        room = max(1, self._size.height - len(self._rows) - 2)
+        hidden = len(self._rows) - len(shown)
+        below = Text(f"… {hidden} more in which less has happened lately" if hidden else "")
+        room = max(1, self._size.height - len(shown) - 2)
         newest = list(self._newest)[-room:]
         lines = [Text(_line(event), no_wrap=True, overflow="ellipsis") for event in newest]
-        return Group(table, Text(""), *lines)
+        return Group(table, below, *lines)
+
+    def _shown(self) -> list[tuple[str, _Row]]:
+        """Return the rows that fit on the terminal, those with the newest events, in order."""
+        rows = list(self._rows.items())
+        room = max(1, self._size.height - 2 - _NEWEST_LEAST)
+        lately = sorted(rows, key=lambda item: item[1].told, reverse=True)[:room]
+        names = {name for name, _ in lately}
+        return [item for item in rows if item[0] in names]
 
 
 def _line(event: Event) -> str:

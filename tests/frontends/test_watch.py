@@ -112,6 +112,19 @@ def test_what_an_agent_says_is_data_on_a_terminal() -> None:
         assert control not in said
 
 
+def test_of_more_windows_than_fit_those_are_shown_in_which_something_happened() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=80, height=10)
+    with WatchTable([f"w{number}" for number in range(100)], console) as table:
+        for number in (3, 70, 99, 70):
+            table.tell(Event(f"w{number}", Marker.DONE, "t", "t", "", (), None, clock.now()))
+    rows = shown.getvalue().splitlines()
+    assert len(rows) == 10
+    assert {"w3", "w70", "w99"} < {row.split()[0] for row in rows[1:6]}
+    assert "95 more" in rows[6]
+    assert [row.split()[1] for row in rows[7:]] == ["w70:", "w99:", "w70:"]
+
+
 def test_a_terminal_that_is_resized_shows_one_whole_picture(tmux: Tmux) -> None:
     tmux.session("s", {"worker-0": "cat", "worker-1": "cat"})
     terminal = Terminal(tmux)
