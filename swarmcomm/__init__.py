@@ -15,7 +15,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from swarmcomm.errors import (
-        InvalidInputError,
+        InvalidInputError as InvalidInputError,
+    )
+    from swarmcomm.errors import (
         NotFoundError,
         RefusedError,
         SwarmError,
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from swarmcomm.protocol import Answer, Marker
+    from swarmcomm.sessions import Coordinator
     from swarmcomm.store import Event
     from swarmcomm.swarm import Swarm, Task, Window
 
+#: All that can be taken from here; ``__all__`` is the dozen that a reader needs to know.
 _HOME = {
     "Answer": "swarmcomm.protocol",
+    "Coordinator": "swarmcomm.sessions",
     "Event": "swarmcomm.store",
     "InvalidInputError": "swarmcomm.errors",
     "Marker": "swarmcomm.protocol",
@@ -43,8 +48,8 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Coordinator",
     "Event",
-    "InvalidInputError",
     "Marker",
     "NotFoundError",
     "RefusedError",

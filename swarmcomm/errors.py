@@ -2,8 +2,8 @@
 
 The type says whose fault it is: :class:`InvalidInputError` and its children are the caller's,
 :class:`RefusedError` is the window's state, :class:`TmuxError` is tmux's, :class:`TaskFailedError`
-the worker's, :class:`StoreError` that of the file where events are kept. All derive from
-:class:`SwarmError`.
+the worker's, :class:`StoreError` that of the file where events are kept,
+:class:`SessionError` that of the registry of sessions. All derive from :class:`SwarmError`.
 """
 
 from __future__ import annotations
@@ -114,3 +114,37 @@ class StoreCorruptError(StoreError):
 
 class StoreNewerError(StoreError):
     """A newer swarmcomm wrote the file."""
+
+
+class SessionNameError(InvalidInputError):
+    """A name is neither that of a master session nor that of a child session."""
+
+
+class ProgressError(InvalidInputError):
+    """A progress is no whole number from 0 to 100."""
+
+
+class SessionError(SwarmError):
+    """The registry of sessions does not allow it; nothing was changed."""
+
+    exit_status = 5
+
+
+class SessionNotRegisteredError(SessionError):
+    """Nobody has registered that session."""
+
+    exit_status = 3
+
+
+class UnknownRelationError(SessionError):
+    """The two sessions are not a master and its child."""
+
+    exit_status = 3
+
+
+class AnotherSessionError(SessionError):
+    """The caller is bound to one session, and spoke or asked as another."""
+
+
+class WrongStatusError(SessionError):
+    """A status cannot follow the one that the session has."""

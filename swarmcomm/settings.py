@@ -90,6 +90,16 @@ PAINTS_S = 2.0
 #: Seconds for which a store that could not be used is left alone.
 STORE_AGAIN_S = 30.0
 
+#: Seconds that a message is its reader's before it is given out again: longer than an agent works
+#: on one. A reader that ended has lost it at once.
+LEASE_S = 600.0
+
+#: Seconds that a message waits for its reader: a week, so that one outlives a holiday.
+MESSAGE_EXPIRES_S = 7 * 86_400.0
+
+#: Messages that are given out at once where the reader does not say.
+MESSAGES_AT_ONCE = 100
+
 #: Oldest tmux that has all we need (new-session -e, copy-mode -q).
 TMUX_MINIMUM = (3, 2)
 

@@ -57,7 +57,13 @@ def test_the_package_keeps_the_table(copy: Path) -> None:
         ("store/__init__.py", "import swarmcomm.agents"),
         ("store/database.py", "import swarmcomm.tmux.server"),
         ("store/database.py", "import time"),
+        ("store/__init__.py", "import swarmcomm.sessions"),
         ("swarm/__init__.py", "import swarmcomm.frontends.cli"),
+        ("swarm/__init__.py", "import swarmcomm.sessions"),
+        ("sessions/__init__.py", "import swarmcomm.frontends.cli"),
+        ("sessions/__init__.py", "import sqlite3"),
+        ("sessions/__init__.py", "import time"),
+        ("sessions/__init__.py", "import click"),
         ("settings.py", "from swarmcomm import clock"),
     ],
 )

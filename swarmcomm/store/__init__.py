@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm.errors import StoreError
 from swarmcomm.store.events import (
     COLUMNS,
+    NO_SERVER,
     NOTICES,
     Event,
     Found,
@@ -20,17 +21,29 @@ from swarmcomm.store.events import (
     row_of,
     said,
     stamp,
+    time_of,
 )
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from swarmcomm.store.database import Database
     from swarmcomm.store.events import Row
 
-__all__ = ["FILE", "NOTICES", "Event", "Found", "Place", "Store"]
+__all__ = [
+    "FILE",
+    "NOTICES",
+    "NO_SERVER",
+    "Event",
+    "Found",
+    "Place",
+    "Store",
+    "Transaction",
+    "stamp",
+    "time_of",
+]
 
 #: Name of the file in the state folder.
 FILE = "events.db"
@@ -46,6 +59,23 @@ _NEWEST_STATE = f"""
     WHERE server = ? AND pane_id = ? AND state IS NOT NULL ORDER BY number DESC LIMIT 1
 """
 _VALUES = ", ".join("?" * (5 + COLUMNS.count(",") + 1))
+
+
+class Transaction:
+    """Changes that are made together or not at all, with the events that tell of them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take a connection with an open transaction."""
+        self._connection = connection
+
+    def execute(self, query: str, *values: object) -> Iterator[Any]:
+        """Run one statement; its rows are read as they are taken."""
+        return self._connection.execute(query, values)
+
+    def tell(self, found: Iterable[Found]) -> None:
+        """Store an event of each, always as a new one."""
+        for one in found:
+            _insert(self._connection, one, None, row_of(one.event))
 
 
 class Store:
@@ -108,6 +138,16 @@ class Store:
             rows = [_record(connection, *one) for one in prepared]
         return [event_of(number, row) for number, row in rows]
 
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """Run one transaction for another room's tables; an exception in it undoes all of it."""
+        with self._database.writing() as connection:
+            yield Transaction(connection)
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Return the rows of one SELECT from another room's tables."""
+        return self._rows(query, *values)
+
     def after(
         self,
         number: int,
@@ -115,21 +155,25 @@ class Store:
         windows: Collection[str] | None = None,
         socket: str | None = None,
         limit: int = 1000,
+        *,
+        registry: bool = False,
     ) -> list[Event]:
         """Return the first *limit* events with a greater number, by number.
 
-        *socket* is the path of the tmux servers' socket, of whatever life of the server.
+        *socket* is the path of the tmux servers' socket, of whatever life of the server. With
+        *registry* those of registered sessions come as well, which are of no window and socket.
         """
         where = "number > ? AND text IS NOT NULL"
         words: list[object] = [number]
         if session is not None:
             where += " AND session = ?"
             words.append(session)
+        also = f" OR server = '{NO_SERVER}'" if registry else ""
         if socket is not None:
-            where += " AND substr(server, 1, length(?)) = ?"
+            where += f" AND (substr(server, 1, length(?)) = ?{also})"
             words += [f"{socket}:"] * 2
         if windows is not None:
-            where += f" AND window_name IN ({', '.join('?' * len(windows))})"
+            where += f" AND (window_name IN ({', '.join('?' * len(windows))}){also})"
             words += windows
         rows = self._rows(
             f"SELECT number, {COLUMNS} FROM event WHERE {where} ORDER BY number LIMIT ?",
@@ -245,13 +289,19 @@ def _record(
         newest = connection.execute(_NEWEST_STATE, (place.server, place.pane_id)).fetchone()
         if newest and said(newest[1:]) == said(row):
             return newest[0], newest[1:]
+    return _insert(connection, found, key, row), row
+
+
+def _insert(connection: sqlite3.Connection, found: Found, key: bytes | None, row: Row) -> int:
+    """Store a new event and return its number."""
+    place = found.place
     number = connection.execute(
         "INSERT INTO event (identity, server, session, pane_id, exchange,"
         f" {COLUMNS}) VALUES ({_VALUES})",
         (key, place.server, place.session, place.pane_id, found.exchange, *row),
     ).lastrowid
     assert number is not None
-    return number, row
+    return number
 
 
 def _witnessed(connection: sqlite3.Connection, number: int, stored: Row, row: Row) -> Row:

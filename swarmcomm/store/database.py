@@ -55,6 +55,46 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # parent: NULL of a master. details: JSON; NULL where nobody said any.
+        """
+        CREATE TABLE session (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            parent TEXT,
+            status TEXT NOT NULL,
+            progress INTEGER NOT NULL,
+            details TEXT,
+            registered_at TEXT NOT NULL,
+            changed_at TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX children ON session (parent, number)",
+        # outcome: NULL until it was acknowledged or has expired. given: how often it was given
+        # out. holder: who has it, since held_since. Those that end in _since are of the clock
+        # that people cannot turn.
+        """
+        CREATE TABLE message (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            sender TEXT NOT NULL,
+            receiver TEXT NOT NULL,
+            type TEXT NOT NULL,
+            text TEXT NOT NULL,
+            reply_to INTEGER,
+            sent_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL,
+            waits_since REAL NOT NULL,
+            waits_s REAL NOT NULL,
+            given INTEGER NOT NULL DEFAULT 0,
+            holder TEXT,
+            held_since REAL,
+            outcome TEXT
+        )
+        """,
+        "CREATE INDEX unread ON message (receiver, number) WHERE outcome IS NULL",
+        "CREATE INDEX received ON message (receiver, number)",
+        "CREATE INDEX sent ON message (sender, number)",
+    ),
 )
 
 #: Seconds after which what was being made is somebody's who was killed.

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     #: The values of COLUMNS.
     Row: TypeAlias = tuple[Any, ...]
 
-#: First flags of events that tell of the reading itself: each time is one of its own.
-NOTICES = frozenset({"gap", "silent", "no-store", "no-stream", "store"})
+#: First flags of events that tell of the reading itself, or of what sessions say of themselves and
+#: to each other: each time is one of its own.
+NOTICES = frozenset({"gap", "silent", "no-store", "no-stream", "store", "session", "message"})
+
+#: Server of a place that is a session of the registry, and no pane.
+NO_SERVER = ""
 
 #: Columns of an event, in the order of :func:`row_of` and :func:`event_of`.
 COLUMNS = "window_name, marker, task_id, wire_id, text, flags, state, time, witnesses"
@@ -30,8 +34,10 @@ class Event:
     An answer has a *marker*, its ids and its *flags* (protocol.md). A change of what the agent is
     doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
     its reason is in *flags* and *text* is its line; so does a notice, whose first flag is one of
-    NOTICES. *witnesses* of an answer are those that told it so far: screen, hook. *number* is that
-    of the store; None where it is not stored.
+    NOTICES. A change of a session of the registry is a notice too: *window* is its name, and
+    *state* its status in small letters where that is what changed. *witnesses* of an answer are
+    those that told it so far: screen, hook. *number* is that of the store; None where it is not
+    stored.
     """
 
     window: str
@@ -48,7 +54,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was seen; *server* tells one tmux server's life from another."""
+    """Where something was seen; *server* tells one tmux server's life from another.
+
+    Of a session of the registry *server* is NO_SERVER; *window* and *pane_id* are its name.
+    """
 
     server: str
     session: str
@@ -105,7 +114,7 @@ def event_of(number: int, row: Row) -> Event:
         text or "",
         tuple(json.loads(flags)),
         state,
-        datetime.fromisoformat(time).astimezone(),
+        time_of(time),
         tuple(json.loads(witnesses)),
         number,
     )
@@ -114,6 +123,11 @@ def event_of(number: int, row: Row) -> Event:
 def stamp(time: datetime) -> str:
     """Return *time* as ISO 8601 in UTC with milliseconds; later times are greater as text."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def time_of(stamped: str) -> datetime:
+    """Return the time of a :func:`stamp`, in local time."""
+    return datetime.fromisoformat(stamped).astimezone()
 
 
 def merged(stored: Row, row: Row) -> str:

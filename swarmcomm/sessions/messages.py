@@ -1,0 +1,329 @@
+"""Messages in the store: sent, given out to one reader at a time, acknowledged, expired.
+
+A reader has what it was given until it acknowledges it, is closed, its process ends, or LEASE_S
+pass; then it is given out again, marked. Leases go by the clock that nobody can turn, which all
+processes of one machine share until it is started again. Order is that of the numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from swarmcomm import clock, settings
+from swarmcomm.errors import InvalidInputError, UnknownRelationError
+from swarmcomm.protocol import check_text
+from swarmcomm.sessions.model import Message, MessageState, MessageType, Outgoing
+from swarmcomm.sessions.names import SessionName, parse
+from swarmcomm.sessions.registry import found, one
+from swarmcomm.store import stamp, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from swarmcomm.store import Found, Store, Transaction
+
+#: The largest number of a row.
+_NUMBER_MAX = 2**63 - 1
+
+#: Seconds that a message may wait at most: ten years.
+_EXPIRES_MAX_S = 3650 * 86_400.0
+
+_COLUMNS = "number, sender, receiver, type, text, sent_at, expires_at, given, reply_to, outcome"
+_WAITS = "waits_since, waits_s, holder, held_since"
+
+
+def check_outgoing(
+    out: Outgoing,
+) -> tuple[SessionName, SessionName, MessageType, float]:
+    """Return sender, receiver, type and how long *out* waits, in seconds.
+
+    Raises:
+        InvalidInputError: one of its values cannot be used.
+        UnknownRelationError: its sessions are not a master and its child.
+        RefusedError: the text is too long, or holds control characters.
+    """
+    sender, receiver = parse(out.from_session), parse(out.to_session)
+    if sender.master != receiver.master or sender.is_master is receiver.is_master:
+        raise UnknownRelationError(
+            f"{sender} and {receiver} are not a master and its child; messages go from a master to"
+            f" its children and back: {sender} "
+            + (
+                f"sends to child_{sender.project_id}_task_{{TASK_ID}}"
+                if sender.is_master
+                else f"sends to {sender.master}"
+            )
+        )
+    kind = _kind(out, sender)
+    if not isinstance(out.message, str):
+        raise InvalidInputError("a message is text; give a string")
+    check_text(out.message)
+    if out.reply_to is not None and not _is_number(out.reply_to):
+        raise InvalidInputError(f"reply_to {str(out.reply_to)[:80]!r} is no id of a message")
+    expires_s = settings.MESSAGE_EXPIRES_S if out.expires_s is None else out.expires_s
+    if not 0 < expires_s <= _EXPIRES_MAX_S:
+        raise InvalidInputError(
+            f"expires_s {expires_s:g} is no time to wait; give seconds above 0, ten years at most"
+        )
+    return sender, receiver, kind, expires_s
+
+
+def _kind(out: Outgoing, sender: SessionName) -> MessageType:
+    word = out.message_type
+    if word is None:
+        return MessageType.INSTRUCTION if sender.is_master else MessageType.RESPONSE
+    if not isinstance(word, str) or word.upper() not in MessageType.__members__:
+        raise InvalidInputError(
+            f"{str(word)[:80]!r} is no message_type; use one of {', '.join(MessageType)}"
+        )
+    kind = MessageType(word.upper())
+    if (kind is MessageType.RESPONSE) is sender.is_master:
+        raise InvalidInputError(
+            f"a master sends INSTRUCTION, QUERY or STATUS_REQUEST, not {kind}"
+            if sender.is_master
+            else f"a child answers with RESPONSE; {kind} comes from its master"
+        )
+    return kind
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 < value <= _NUMBER_MAX
+
+
+def send(
+    change: Transaction,
+    swarm: str,
+    out: Outgoing,
+    checked: tuple[SessionName, SessionName, MessageType, float],
+) -> Message:
+    """Store a message and return it.
+
+    Raises:
+        SessionNotRegisteredError: one of its sessions is not registered.
+        InvalidInputError: it answers a message that its receiver never sent to its sender.
+    """
+    sender, receiver, kind, expires_s = checked
+    now = clock.now()
+    one(change.execute, sender, now)
+    one(change.execute, receiver, now)
+    if out.reply_to is not None and not list(
+        change.execute(
+            "SELECT 1 FROM message WHERE number = ? AND sender = ? AND receiver = ?",
+            out.reply_to,
+            str(receiver),
+            str(sender),
+        )
+    ):
+        raise InvalidInputError(
+            f"reply_to {out.reply_to} is no message from {receiver} to {sender}; give the id of the"
+            " one that is answered, or none"
+        )
+    (row,) = change.execute(
+        "INSERT INTO message (sender, receiver, type, text, reply_to, sent_at, expires_at,"
+        f" waits_since, waits_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+        str(sender),
+        str(receiver),
+        kind,
+        out.message,
+        out.reply_to,
+        stamp(now),
+        stamp(now + timedelta(seconds=expires_s)),
+        clock.monotonic(),
+        expires_s,
+    )
+    change.tell([_told(swarm, receiver, row, "sent", f": {out.message}")])
+    return _message(row, now)
+
+
+class Reader:
+    """One who reads: what it was given is nobody else's while it is there."""
+
+    def __init__(self, token: str) -> None:
+        """Take a *token* that no other reader has."""
+        self._token = f"{os.getpid()}:{token}"
+        self._has_some = False
+
+    def take(self, store: Store, swarm: str, name: SessionName, limit: int) -> list[Message]:
+        """Return the next messages to a session that nobody has, by number.
+
+        None is given out before those that the same sender sent earlier. Those that are too old
+        are marked, and not given out.
+
+        Raises:
+            SessionNotRegisteredError: it is not registered.
+        """
+        one(store.rows, name, clock.now())
+        unread = "SELECT 1 FROM message WHERE receiver = ? AND outcome IS NULL LIMIT 1"
+        if not store.rows(unread, str(name)):
+            return []
+        with store.writing() as change:
+            now, uptime = clock.now(), clock.monotonic()
+            mine, expired = self._sorted(change, name, limit, now, uptime)
+            told = [
+                _told(swarm, name, row, "expired", " unread")
+                for number in expired
+                for row in change.execute(
+                    f"UPDATE message SET outcome = 'expired' WHERE number = ? RETURNING {_COLUMNS}",
+                    number,
+                )
+            ]
+            rows = [
+                row
+                for number in mine
+                for row in change.execute(
+                    "UPDATE message SET given = given + 1, holder = ?, held_since = ?"
+                    f" WHERE number = ? RETURNING {_COLUMNS}",
+                    self._token,
+                    uptime,
+                    number,
+                )
+            ]
+            messages = [_message(row, now) for row in rows]
+            told += [
+                _told(swarm, name, row, "redelivered", " given out again")
+                for row, message in zip(rows, messages, strict=True)
+                if message.redelivered
+            ]
+            change.tell(told)
+        self._has_some = self._has_some or bool(messages)
+        return messages
+
+    def _sorted(
+        self, change: Transaction, name: SessionName, limit: int, now: datetime, uptime: float
+    ) -> tuple[list[int], list[int]]:
+        """Return the numbers to give out now, and those that are too old."""
+        mine: list[int] = []
+        expired: list[int] = []
+        waiting: set[str] = set()
+        alive: dict[str, bool] = {self._token: True}
+        for number, sender, expires_at, waits_since, waits_s, holder, held_since in change.execute(
+            f"SELECT number, sender, expires_at, {_WAITS} FROM message"
+            " WHERE receiver = ? AND outcome IS NULL ORDER BY number",
+            str(name),
+        ):
+            if holder and 0 <= uptime - held_since < settings.LEASE_S:
+                if holder not in alive:
+                    alive[holder] = _is_alive(holder)
+                if alive[holder]:
+                    if holder != self._token:
+                        waiting.add(sender)
+                    continue
+            if _is_over(expires_at, waits_since, waits_s, now, uptime):
+                expired.append(number)
+            elif sender not in waiting:
+                mine.append(number)
+                if len(mine) == limit:
+                    break
+        return mine, expired
+
+    def close(self, store: Store) -> None:
+        """Give back what was not acknowledged."""
+        if self._has_some:
+            with store.writing() as change:
+                change.execute(
+                    "UPDATE message SET holder = NULL WHERE holder = ? AND outcome IS NULL",
+                    self._token,
+                )
+            self._has_some = False
+
+
+def _is_alive(holder: str) -> bool:
+    try:
+        os.kill(int(holder.partition(":")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _is_over(
+    expires_at: str, waits_since: float, waits_s: float, now: datetime, uptime: float
+) -> bool:
+    """Return whether a message is too old: by the wall clock, which somebody may have turned, and
+    by the other one, unless that began anew since.
+    """
+    return expires_at <= stamp(now) and not 0 <= uptime - waits_since < waits_s
+
+
+def acknowledge(change: Transaction, swarm: str, name: SessionName, ids: Iterable[int]) -> int:
+    """Store that a session has these messages; return how many it had not said so of.
+
+    Raises:
+        InvalidInputError: one is no message to it, or was never given out.
+        SessionNotRegisteredError: it is not registered.
+    """
+    one(change.execute, name, clock.now())
+    count = 0
+    for number in ids:
+        rows = (
+            list(
+                change.execute(
+                    f"SELECT {_COLUMNS} FROM message WHERE number = ? AND receiver = ?",
+                    number,
+                    str(name),
+                )
+            )
+            if _is_number(number)
+            else []
+        )
+        if not rows:
+            raise InvalidInputError(
+                f"{str(number)[:80]!r} is no message to {name}; give ids that get_session_messages"
+                " returned"
+            )
+        row = rows[0]
+        if row[7] == 0:
+            raise InvalidInputError(
+                f"message {number} was never given out to {name}; read it first"
+                if row[9] is None
+                else f"message {number} to {name} expired before it was read"
+            )
+        if row[9] == MessageState.ACKNOWLEDGED:
+            continue
+        change.execute("UPDATE message SET outcome = 'acknowledged' WHERE number = ?", number)
+        change.tell([_told(swarm, name, row, "acknowledged", " acknowledged")])
+        count += 1
+    return count
+
+
+def history(store: Store, name: SessionName | None, limit: int) -> list[Message]:
+    """Return the newest messages from and to a session, or of all, by number; takes none."""
+    where = "" if name is None else "WHERE ? IN (sender, receiver)"
+    words = [] if name is None else [str(name)]
+    rows = store.rows(
+        f"SELECT {_COLUMNS}, {_WAITS} FROM message {where} ORDER BY number DESC LIMIT ?",
+        *words,
+        limit,
+    )
+    now, uptime = clock.now(), clock.monotonic()
+    return [_message(row[:-4], now, row[-4:], uptime) for row in reversed(rows)]
+
+
+def _message(row: Any, now: datetime, waits: Any = None, uptime: float = 0.0) -> Message:
+    number, sender, receiver, kind, text, sent_at, expires_at, given, reply_to, outcome = row
+    if outcome is not None:
+        state = MessageState(outcome)
+    elif waits and _is_over(expires_at, waits[0], waits[1], now, uptime):
+        state = MessageState.EXPIRED
+    else:
+        state = MessageState.GIVEN if given else MessageState.WAITING
+    return Message(
+        number,
+        sender,
+        receiver,
+        MessageType(kind),
+        text,
+        time_of(sent_at),
+        time_of(expires_at),
+        given > 1,
+        reply_to,
+        state,
+    )
+
+
+def _told(swarm: str, name: SessionName, row: Any, what: str, text: str) -> Found:
+    number, sender, _, kind, *_ = row
+    return found(swarm, name, f"{number} {kind} from {sender}{text}", "message", what)

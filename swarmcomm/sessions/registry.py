@@ -1,0 +1,288 @@
+"""Sessions in the store: registered, reported, asked for, forgotten."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from swarmcomm import clock, protocol
+from swarmcomm.errors import (
+    InvalidInputError,
+    ProgressError,
+    SessionNameError,
+    SessionNotRegisteredError,
+    TextTooLongError,
+    UnknownRelationError,
+    WrongStatusError,
+)
+from swarmcomm.protocol.grammar import cut
+from swarmcomm.sessions.model import (
+    ENDS,
+    NEXT,
+    Details,
+    Relationship,
+    Report,
+    SessionStatus,
+    Status,
+)
+from swarmcomm.sessions.names import SessionName, child_name, parse
+from swarmcomm.store import NO_SERVER, Event, Found, Place, stamp, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from swarmcomm.store import Store, Transaction
+
+_COLUMNS = """
+    name, status, progress, details, parent, registered_at, changed_at, (
+        SELECT count(*) FROM message
+        WHERE receiver = session.name AND outcome IS NULL AND expires_at > ?
+    )
+"""
+
+
+def found(swarm: str, name: SessionName, text: str, *flags: str, state: str | None = None) -> Found:
+    """Return the event of a change of *name*, for the watchers of the tmux session *swarm*."""
+    session = str(name)
+    said = cut(text, protocol.TEXT_MAX_BYTES)
+    event = Event(session, None, name.task_id, None, said, flags, state, clock.now())
+    return Found(Place(NO_SERVER, swarm, session, session), event)
+
+
+def related(
+    parent: str, child: str, task_id: str, project_id: str
+) -> tuple[SessionName, SessionName]:
+    """Return the names of a master and its child, which have to agree with the ids.
+
+    Raises:
+        SessionNameError: a name has another form, or other ids in it.
+        UnknownRelationError: they are not a master and a child of one project.
+    """
+    master, session = parse(parent), parse(child)
+    if not master.is_master:
+        raise SessionNameError(
+            f"parent_session {parent} is no master; give master_project_{master.project_id}"
+        )
+    if session.is_master:
+        raise SessionNameError(
+            f"child_session {child} is no child; give a child_{{PROJECT_ID}}_task_{{TASK_ID}}"
+        )
+    if session.master != master:
+        raise UnknownRelationError(
+            f"{child} is no child of {parent}; its master is {session.master}"
+        )
+    wanted = child_name(project_id, task_id)
+    if wanted != child:
+        raise SessionNameError(
+            f"child_session {child} does not agree with project_id {project_id!r} and task_id"
+            f" {task_id!r}, whose session is {wanted}"
+        )
+    return master, session
+
+
+def register(store: Store, swarm: str, master: SessionName, child: SessionName) -> Relationship:
+    """Store both sessions where they are not yet, and return their relation."""
+    assert child.task_id is not None
+    now = stamp(clock.now())
+    with store.writing() as change:
+        for name in (master, child):
+            parent = None if name.is_master else str(master)
+            added = change.execute(
+                "INSERT INTO session (name, parent, status, progress, registered_at, changed_at)"
+                " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING number",
+                str(name),
+                parent,
+                Status.UNKNOWN,
+                now,
+                now,
+            )
+            if list(added):
+                text = f"registered under {parent}" if parent else "registered as a master"
+                change.tell([found(swarm, name, text, "session", "registered")])
+        ((since,),) = change.execute("SELECT registered_at FROM session WHERE name = ?", str(child))
+    return Relationship(str(master), str(child), child.task_id, child.project_id, time_of(since))
+
+
+def check_report(report: Report) -> tuple[SessionName, Status, int | None, str | None]:
+    """Return the values of *report*, its details as JSON.
+
+    Raises:
+        InvalidInputError: one of them cannot be used.
+        TextTooLongError: the details are longer than 65,536 bytes.
+    """
+    name = parse(report.session_name)
+    word = report.status
+    if not isinstance(word, str) or word.upper() not in Status.__members__:
+        raise InvalidInputError(f"{str(word)[:80]!r} is no status; use one of {', '.join(Status)}")
+    progress = report.progress
+    if progress is not None and (type(progress) is not int or not 0 <= progress <= 100):
+        raise ProgressError(
+            f"progress {str(progress)[:80]} is out of range; give a whole number from 0 to 100"
+        )
+    return name, Status(word.upper()), progress, _json(report.details)
+
+
+def _json(details: Details) -> str | None:
+    if details is None:
+        return None
+    wrong = InvalidInputError("details are no JSON object; give text, or an object of JSON")
+    if not isinstance(details, (str, dict)):
+        raise wrong
+    try:
+        text = json.dumps(details, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+        is_whole = json.loads(text) == details
+    except (TypeError, ValueError, RecursionError) as error:
+        raise wrong from error
+    if not is_whole:
+        raise wrong
+    if size > protocol.DESCRIPTION_MAX_BYTES:
+        raise TextTooLongError(size, protocol.DESCRIPTION_MAX_BYTES, "details")
+    return text
+
+
+def report(
+    change: Transaction,
+    swarm: str,
+    name: SessionName,
+    status: Status,
+    progress: int | None,
+    details: str | None,
+) -> SessionStatus:
+    """Store what a session said, and return what it is now; the same once more changes nothing.
+
+    Raises:
+        SessionNotRegisteredError: it is not registered.
+        WrongStatusError: the status cannot follow the one that it has.
+    """
+    now = clock.now()
+    was = one(change.execute, name, now)
+    is_new = status is not was.status
+    if is_new and status not in NEXT[was.status]:
+        raise WrongStatusError(_wrong(name, was.status, status))
+    if progress is None:
+        progress = _progress(was, status) if is_new else was.progress
+    old = None if is_new else _json(was.details)
+    kept = details if details is not None else old
+    if not is_new and progress == was.progress and kept == old:
+        return was
+    change.execute(
+        "UPDATE session SET status = ?, progress = ?, details = ?, changed_at = ? WHERE name = ?",
+        status,
+        progress,
+        kept,
+        stamp(now),
+        str(name),
+    )
+    said = json.loads(kept) if kept is not None else None
+    text = f"{progress} %"
+    if said is not None:
+        text += f": {said if isinstance(said, str) else kept}"
+    state = status.lower() if is_new else None
+    change.tell([found(swarm, name, text, "session", state=state)])
+    return one(change.execute, name, now)
+
+
+def _progress(was: SessionStatus, status: Status) -> int:
+    """Return the progress that a new status has where nobody says one."""
+    if status is Status.COMPLETED:
+        return 100
+    begins = status is Status.STARTING or (was.status in ENDS and status not in ENDS)
+    return 0 if begins else was.progress
+
+
+def _wrong(name: SessionName, was: Status, status: Status) -> str:
+    follows = ", ".join(sorted(NEXT[was]))
+    again = "; where its work begins again, report STARTED first" if was in ENDS else ""
+    return f"{name} is {was}, which {status} cannot follow; {was} is followed by {follows}{again}"
+
+
+def one(execute: Any, name: SessionName, now: datetime) -> SessionStatus:
+    """Return what a session said last; *execute* runs a statement.
+
+    Raises:
+        SessionNotRegisteredError: it is not registered.
+    """
+    rows = list(execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", stamp(now), str(name)))
+    if not rows:
+        child = str(name) if name.task_id else f"child_{name.project_id}_task_TASK_ID"
+        raise SessionNotRegisteredError(
+            f"{name} is not registered; register it first: register_session_relationship, or"
+            f" swarmcomm register {name.master} {child}"
+        )
+    return _status(rows[0])
+
+
+def children(store: Store, master: SessionName) -> list[SessionStatus]:
+    """Return the children of a master, in the order in which they were registered."""
+    now = clock.now()
+    one(store.rows, master, now)
+    rows = store.rows(
+        f"SELECT {_COLUMNS} FROM session WHERE parent = ? ORDER BY number", stamp(now), str(master)
+    )
+    return [_status(row) for row in rows]
+
+
+def everyone(store: Store) -> list[SessionStatus]:
+    """Return all sessions, in the order in which they were registered."""
+    now = stamp(clock.now())
+    rows = store.rows(f"SELECT {_COLUMNS} FROM session ORDER BY number", now)
+    return [_status(row) for row in rows]
+
+
+def forget(change: Transaction, swarm: str, before: datetime) -> int:
+    """Remove the sessions that are over, and messages that are; return how many sessions."""
+    old = stamp(before)
+    unread = (
+        "EXISTS (SELECT 1 FROM message WHERE outcome IS NULL AND expires_at > ?"
+        " AND session.name IN (sender, receiver))"
+    )
+    gone: list[str] = []
+    now = stamp(clock.now())
+    gone += _names(
+        change.execute(
+            "DELETE FROM session WHERE parent IS NOT NULL AND changed_at < ?"
+            f" AND status IN (?, ?, ?) AND NOT {unread} RETURNING name",
+            old,
+            *ENDS,
+            now,
+        )
+    )
+    gone += _names(
+        change.execute(
+            "DELETE FROM session WHERE parent IS NULL AND changed_at < ? AND NOT EXISTS"
+            " (SELECT 1 FROM session AS child WHERE child.parent = session.name) RETURNING name",
+            old,
+        )
+    )
+    for name in gone:
+        change.execute("DELETE FROM message WHERE ? IN (sender, receiver)", name)
+    change.execute(
+        "DELETE FROM message WHERE sent_at < ? AND (outcome IS NOT NULL OR expires_at <= ?)",
+        old,
+        now,
+    )
+    change.tell(found(swarm, parse(name), "forgotten", "session", "forgotten") for name in gone)
+    return len(gone)
+
+
+def _names(rows: Iterable[Any]) -> list[str]:
+    return [name for (name,) in rows]
+
+
+def _status(row: Any) -> SessionStatus:
+    name, status, progress, details, parent, registered_at, changed_at, unread = row
+    parts = parse(name)
+    return SessionStatus(
+        name,
+        Status(status),
+        progress,
+        json.loads(details) if details is not None else None,
+        parent,
+        parts.project_id,
+        parts.task_id,
+        time_of(registered_at),
+        time_of(changed_at),
+        unread,
+    )
