@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Characters of one line that are kept; what is longer is cut.
 LINE_MAX = 65_536
 #: Wire ids that are remembered: of the oldest the exchange is forgotten.
-IDS_KEPT = 20_000
+IDS_KEPT = 2_000
 #: Lines by which a place is found again.
 ANCHOR_LINES = 6
 #: Of them so many must be left.

@@ -195,17 +195,24 @@ class Store:
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
         return int(rows[0][0]) if rows else 0
 
-    def told(self, server: str, pane_id: str) -> list[tuple[Event, int]]:
+    def told(
+        self, server: str, pane_id: str, wire_id: str | None = None, until: int | None = None
+    ) -> list[tuple[Event, int]]:
         """Return the newest answers of a pane with their exchange, by number.
 
-        At most TOLD_KEPT; the text of those that were pruned is "".
+        At most TOLD_KEPT; of *wire_id* alone, with a number up to *until*. The text of those that
+        were pruned is "".
         """
+        where = "server = ? AND pane_id = ? AND marker IS NOT NULL"
+        words: list[object] = [server, pane_id]
+        for condition, word in ((" AND wire_id = ?", wire_id), (" AND number <= ?", until)):
+            if word is not None:
+                where += condition
+                words.append(word)
         rows = self._rows(
-            f"SELECT number, exchange, {COLUMNS} FROM event"
-            " WHERE server = ? AND pane_id = ? AND marker IS NOT NULL"
+            f"SELECT number, exchange, {COLUMNS} FROM event WHERE {where}"
             f" ORDER BY number DESC LIMIT {TOLD_KEPT}",
-            server,
-            pane_id,
+            *words,
         )
         return [(event_of(row[0], row[2:]), row[1]) for row in reversed(rows)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, settings
@@ -89,20 +90,28 @@ class Journal:
 
     def remember(self, place: Place) -> Memory:
         """Return what is known of a pane; nothing where the store cannot be used."""
+        told = partial(self._told, place)
         try:
             store = self._opened()
             if store is None:
-                return Memory()
-            told = store.told(place.server, place.pane_id)
+                return Memory(told)
             state = store.newest_state(place.server, place.pane_id)
-            return Memory(
-                [answer_of(event, exchange) for event, exchange in told],
-                store.anchor(place.server, place.pane_id),
-                (State(state.state), state.text) if state and state.state else None,
-            )
+            last_state = (State(state.state), state.text) if state and state.state else None
+            return Memory(told, store.anchor(place.server, place.pane_id), last_state)
         except StoreError as error:
             self._give_up(error)
-            return Memory()
+            return Memory(told)
+
+    def _told(self, place: Place, wire_id: str) -> list[WitnessedAnswer]:
+        """Return what was told of a wire id before this watcher began."""
+        if self._store is None:
+            return []
+        try:
+            told = self._store.told(place.server, place.pane_id, wire_id, self._began_at)
+        except StoreError as error:
+            self._give_up(error)
+            return []
+        return [answer_of(event, exchange) for event, exchange in told]
 
     def record(self, seen: Sequence[Sighting], anchors: Mapping[Place, str]) -> list[Event]:
         """Store what was *seen* and return the events that it is time to give out.

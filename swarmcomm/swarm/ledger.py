@@ -12,7 +12,7 @@ from swarmcomm import protocol
 from swarmcomm.protocol import ENDS, Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 #: The terminal: what it shows, and what was printed to it.
 SCREEN = "screen"
@@ -20,8 +20,9 @@ HOOK = "hook"
 
 _WITNESSES = (SCREEN, HOOK)
 
-#: Wire ids that are remembered; the oldest are forgotten.
-_IDS_KEPT = 20_000
+#: Wire ids whose answers are remembered; of older ones the number of exchanges is, for so many.
+_IDS_KEPT = 5_000
+_COUNTS_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class WitnessedAnswer(protocol.Answer):
     exchange: int = field(default=0, compare=False)
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One answer in the ledger, and what each witness told of it, in the order they came."""
 
@@ -57,6 +58,10 @@ class Entry:
         )
 
 
+def _nothing(_wire_id: str) -> Sequence[WitnessedAnswer]:
+    return ()
+
+
 class Ledger:
     """Makes one entry of what two witnesses tell of the same answer; the first end stays.
 
@@ -65,23 +70,15 @@ class Ledger:
     that a second witness has told since somebody emptied it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[str], Sequence[WitnessedAnswer]] = _nothing) -> None:
+        """Take what returns the answers of a wire id that readers before this one have *told*."""
         self.seconded: list[Entry] = []
+        self._told = told
         self._exchanges: dict[str, list[list[Entry]]] = {}
         self._first: dict[str, int] = {}  # the exchange in which a witness finds a wire id
+        self._forgotten: dict[str, int] = {}  # the exchange that the next one would be
         self._place: dict[tuple[str, str], int] = {}
         self._sent: set[tuple[str, str]] = set()
-
-    def restore(self, answers: Iterable[WitnessedAnswer]) -> None:
-        """Take what was told before, in its order, by readers that are gone."""
-        for answer in answers:
-            wire_id = str(answer.wire_id)
-            self._first[wire_id] = answer.exchange
-            self._sent.update((witness, wire_id) for witness in _WITNESSES)
-            entries = self._at(SCREEN, wire_id)
-            # The text is that of who came first; others may word it differently.
-            first = answer.witnesses[:1]
-            entries.append(Entry(answer, dict.fromkeys(first, answer.text), answer.exchange))
 
     def take(self, witness: str, answer: protocol.Answer) -> Entry | None:
         """Return a new entry, or None for what is known, or came after the end."""
@@ -149,21 +146,38 @@ class Ledger:
     def _at(self, witness: str, wire_id: str) -> list[Entry]:
         exchanges = self._exchanges.get(wire_id)
         if exchanges is None:
-            exchanges = self._exchanges[wire_id] = []
-            self._forget_oldest()
+            exchanges = self._begin(wire_id)
         place = self._place_of(witness, wire_id)
         while len(exchanges) <= place:
             exchanges.append([])
         return exchanges[place]
 
-    def _forget_oldest(self) -> None:
+    def _begin(self, wire_id: str) -> list[list[Entry]]:
+        exchanges = self._exchanges[wire_id] = []
+        if wire_id in self._forgotten:
+            self._first[wire_id] = self._forgotten.pop(wire_id)
+        else:
+            for answer in self._told(wire_id):
+                self._first[wire_id] = answer.exchange
+                self._sent.update((witness, wire_id) for witness in _WITNESSES)
+                # The text is that of who came first; others may word it differently.
+                told = dict.fromkeys(answer.witnesses[:1], answer.text)
+                self._at(SCREEN, wire_id).append(Entry(answer, told, answer.exchange))
         if len(self._exchanges) > _IDS_KEPT:
-            oldest = next(iter(self._exchanges))
-            del self._exchanges[oldest]
-            self._first.pop(oldest, None)
-            for witness in _WITNESSES:
-                self._place.pop((witness, oldest), None)
-                self._sent.discard((witness, oldest))
+            self._forget(next(iter(self._exchanges)))
+        return exchanges
+
+    def _forget(self, wire_id: str) -> None:
+        """Keep of an id only which exchange the next one would be."""
+        exchanges = self._exchanges.pop(wire_id)
+        for witness in _WITNESSES:
+            self._place.pop((witness, wire_id), None)
+            self._sent.discard((witness, wire_id))
+        self._first.pop(wire_id, None)
+        is_over = bool(exchanges) and _end(exchanges[-1]) is not None
+        self._forgotten[wire_id] = max(0, len(exchanges) - 1) + is_over
+        if len(self._forgotten) > _COUNTS_KEPT:
+            del self._forgotten[next(iter(self._forgotten))]
 
 
 def _end(entries: Sequence[Entry]) -> Entry | None:

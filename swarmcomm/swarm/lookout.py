@@ -14,7 +14,7 @@ from swarmcomm import clock, protocol, settings
 from swarmcomm.errors import NotFoundError, TmuxError
 from swarmcomm.protocol import Anchor, Hearer, LineBuffer
 from swarmcomm.store import Place
-from swarmcomm.swarm.ledger import SCREEN, WitnessedAnswer
+from swarmcomm.swarm.ledger import SCREEN, Ledger, WitnessedAnswer
 from swarmcomm.swarm.states import State
 from swarmcomm.tmux.connection import Lost
 from swarmcomm.tmux.pane import ask_panes, locate_pane, read_panes
@@ -49,9 +49,13 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Memory:
-    """What was told of a pane by readers that are gone: its answers, a place, its last state."""
+    """What was told of a pane by readers that are gone.
 
-    answers: Sequence[WitnessedAnswer] = ()
+    *told* returns the answers of a wire id; None where what was told is known already. *anchor* is
+    where their reading stands, *state* the one that was told last.
+    """
+
+    told: Callable[[str], Sequence[WitnessedAnswer]] | None = None
     anchor: str = ""
     state: tuple[State, str] | None = None
 
@@ -214,7 +218,8 @@ class _Watched:
         """Turn to a pane that was not watched before."""
         self._forget_reading()
         self.place = place
-        self.gaze.ledger.restore(memory.answers)
+        if memory.told:
+            self.gaze.begin(Ledger(memory.told))
         if memory.state:
             # What is still another state than idle is visible already: it comes first, and the
             # store knows its number.

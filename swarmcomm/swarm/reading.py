@@ -63,6 +63,12 @@ class Gaze:
     _open_ids: frozenset[str] = frozenset()
     _sent: Counter[str] | None = None
 
+    def begin(self, ledger: Ledger) -> None:
+        """Forget the pane that was looked at; *ledger* knows what was told of the next one."""
+        self.ledger = ledger
+        self.pane = self._sent = self._reading = self._at_pane = None
+        self._near.clear()
+
     def look(
         self, panes: list[Pane] | None = None
     ) -> tuple[list[WitnessedAnswer], list[protocol.NearMiss]]:

@@ -1,0 +1,65 @@
+"""One entry of what several witnesses tell, for as long as anybody may ask, in bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmcomm.protocol import Answer, Marker, WireId
+from swarmcomm.swarm import ledger as module
+from swarmcomm.swarm.ledger import HOOK, SCREEN, Ledger, WitnessedAnswer
+
+T = WireId("t")
+DONE = Answer(Marker.DONE, T, "", ())
+
+
+def test_an_id_that_is_sent_again_after_many_others_has_its_next_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_IDS_KEPT", 3)
+    ledger = Ledger()
+    for exchange in range(3):
+        ledger.sent(SCREEN, "t")
+        entry = ledger.take(SCREEN, DONE)
+        assert entry
+        assert entry.exchange == exchange
+        for number in range(5):
+            ledger.sent(SCREEN, f"other-{number}")
+            ledger.take(SCREEN, Answer(Marker.DONE, WireId(f"other-{number}"), "", ()))
+    assert len(ledger._exchanges) <= 3
+
+
+def test_an_open_task_that_was_forgotten_goes_on_in_its_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_IDS_KEPT", 2)
+    ledger = Ledger()
+    ledger.take(SCREEN, Answer(Marker.ACK, T, "", ()))
+    for number in range(3):
+        ledger.take(SCREEN, Answer(Marker.DONE, WireId(f"other-{number}"), "", ()))
+    entry = ledger.take(SCREEN, DONE)
+    assert entry
+    assert entry.exchange == 0
+
+
+def test_what_is_forgotten_takes_no_room_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IDS_KEPT", 3)
+    monkeypatch.setattr(module, "_COUNTS_KEPT", 10)
+    ledger = Ledger()
+    for number in range(100):
+        for witness in (SCREEN, HOOK):
+            ledger.sent(witness, f"t{number}")
+            ledger.take(witness, Answer(Marker.DONE, WireId(f"t{number}"), "", ()))
+    rooms = (ledger._exchanges, ledger._first, ledger._forgotten, ledger._place, ledger._sent)
+    assert all(len(room) <= 10 for room in rooms)
+
+
+def test_what_readers_before_told_is_known_and_the_next_sending_is_not() -> None:
+    told = {"t": [WitnessedAnswer(Marker.DONE, T, "", (), 0, (SCREEN,), 4)]}
+    ledger = Ledger(lambda wire_id: told.get(wire_id, []))
+    assert ledger.take(SCREEN, DONE) is None
+    assert ledger.take(HOOK, DONE) is None
+    assert [entry.exchange for entry in ledger.seconded] == [4]
+    ledger.sent(SCREEN, "t")
+    entry = ledger.take(SCREEN, DONE)
+    assert entry
+    assert entry.exchange == 5
