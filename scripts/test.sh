@@ -125,6 +125,8 @@ sizes() {
   size "scripts, launcher (aim: 700)" run_claude_swarm.sh scripts/swarm_common.sh \
     scripts/claude_comm.sh scripts/claude_poll.sh scripts/claude_status.sh
   size "house: setup, test" scripts/setup.sh scripts/test.sh .ci/run
+  size "store" swarmcomm/store
+  size "sessions" swarmcomm/sessions swarmcomm/frontends/sessions.py
   size "frontends but the cli" swarmcomm/frontends/worker*.py swarmcomm/frontends/demo.py \
     swarmcomm/frontends/doctor.py swarmcomm/frontends/hook.py swarmcomm/frontends/status_log.py
   size "tests" tests

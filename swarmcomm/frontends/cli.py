@@ -15,7 +15,7 @@ import click
 
 from swarmcomm import __version__, clock, settings
 from swarmcomm.errors import InvalidInputError, SwarmError, TaskFailedError, WaitTimeoutError
-from swarmcomm.frontends import arguments, output
+from swarmcomm.frontends import arguments, output, sessions
 from swarmcomm.frontends.arguments import Group, TextCommand, as_json, session_option, where
 
 if TYPE_CHECKING:
@@ -250,7 +250,8 @@ def watch(
 
     A table on a terminal, else a line for each event: answers and changes of
     state; near misses and notices on standard error. Without WINDOW: every
-    window but the master. What is visible already comes first.
+    window but the master, and what registered sessions say. What is visible
+    already comes first.
 
     Example: swarmcomm watch worker-0 worker-1
     Example: swarmcomm watch --json --since 120
@@ -268,7 +269,9 @@ def watch(
         )
         with (
             output.events_shown(chosen, as_json) as (show, wanted),
-            contextlib.closing(swarm.watch(chosen, interval_s, since, wanted)) as events,
+            contextlib.closing(
+                swarm.watch(chosen, interval_s, since, wanted, registry=not windows)
+            ) as events,
         ):
             for event in events:
                 if log:
@@ -325,6 +328,10 @@ def events(
         stored = store.walk(min(since or 0, 2**62), found.session, windows or None)
         chosen = islice(stored, limit) if since is not None else deque(stored, limit)
         output.print_events(chosen, store.last(), as_json)
+
+
+for _command in sessions.COMMANDS:
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import sys
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from swarmcomm.swarm.ledger import WitnessedAnswer
 
 NOT_CONFIRMED = 4
+
+#: First flags of what registered sessions say of themselves, and to each other.
+_REGISTRY = frozenset({"session", "message"})
+
+#: What JSON may hold as it is, and a terminal takes for a command.
+_CONTROL = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 #: Columns of a terminal that a text needs beside its number, time and window.
 _LEAST_COLUMNS = 20
@@ -48,7 +55,8 @@ def report(delivery: Delivery, window: str, what: str, as_json: bool) -> None:
 
 def print_json(**fields: object) -> None:
     """Print one JSON object on a line of its own."""
-    click.echo(json.dumps(fields, ensure_ascii=False))
+    text = json.dumps(fields, ensure_ascii=False)
+    click.echo(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_near_miss(near: NearMiss) -> None:
@@ -85,7 +93,8 @@ def print_event(event: Event, as_json: bool) -> None:
         return
     window = f"{one_line(event.window)}: " if event.window else ""
     line = f"[{event.time:%H:%M:%S}] {window}{what(event)}"
-    click.echo(line, err=not (event.marker or event.state))
+    is_said = event.marker or event.state or _REGISTRY.intersection(event.flags[:1])
+    click.echo(line, err=not is_said)
 
 
 @contextlib.contextmanager

@@ -162,7 +162,7 @@ class Reader:
             now, uptime = clock.now(), clock.monotonic()
             mine, expired = self._sorted(change, name, limit, now, uptime)
             told = [
-                _told(swarm, name, row, "expired", " unread")
+                _told(swarm, name, row, "expired", " expired")
                 for number in expired
                 for row in change.execute(
                     f"UPDATE message SET outcome = 'expired' WHERE number = ? RETURNING {_COLUMNS}",

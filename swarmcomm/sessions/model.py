@@ -54,7 +54,7 @@ class MessageType(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where a message is: not read yet, with its reader, said to be had, or too old."""
+    """Where a message is: never given out, given out, said to be had, or too old."""
 
     WAITING = "waiting"
     GIVEN = "given"

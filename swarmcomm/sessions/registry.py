@@ -138,7 +138,7 @@ def _json(details: Details) -> str | None:
     if not is_whole:
         raise wrong
     if size > protocol.DESCRIPTION_MAX_BYTES:
-        raise TextTooLongError(size, protocol.DESCRIPTION_MAX_BYTES, "details")
+        raise TextTooLongError(size, protocol.DESCRIPTION_MAX_BYTES, "the JSON of details")
     return text
 
 

@@ -342,8 +342,11 @@ class Swarm:
         interval_s: float | None = None,
         since: int | None = None,
         wanted: Callable[[], bool] = lambda: True,
+        registry: bool | None = None,
     ) -> Generator[Event]:
         """Yield events of *windows* (default: all but the master) as they happen, for ever.
+
+        With *registry* (default: where no windows are named) also what registered sessions say.
 
         Each is stored, and has a number; what others who watch the same windows have stored comes
         as well, each event once and by number. What is visible already comes first, or with
@@ -355,12 +358,14 @@ class Swarm:
             NotFoundError: there is no such session, or it went away.
             TmuxError: tmux could not be asked.
         """
+        if registry is None:
+            registry = windows is None
         if windows is None:
             windows = tuple(name for name in self.windows() if name != "master")
         found = self.settings
         interval_s = interval_s or found.interval_s
         place = (self.server, found.session, windows)
-        return watching.watch(*place, interval_s, found.state, since, wanted)
+        return watching.watch(*place, interval_s, found.state, since, wanted, registry)
 
     def command(self, verb: str) -> str:
         """Return the tmux command that a person types to ``attach`` to the session or to end it."""

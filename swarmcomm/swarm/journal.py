@@ -64,16 +64,19 @@ class Journal:
         session: str,
         windows: Sequence[str],
         since: int | None,
+        registry: bool = False,
     ) -> None:
         """Take the state *folder* and the path of the tmux server's *socket*.
 
-        Events with a number above *since* come first, None: none.
+        Events with a number above *since* come first, None: none. With *registry* those of
+        registered sessions come too.
         """
         self._folder = folder
         self._socket = socket
         self._session = session
         self._windows = windows
         self._since = since
+        self._registry = registry
         self._store: Store | None = None
         self._try_at = 0.0
         self._began_at: int | None = None  # the last number when the store was first opened
@@ -159,7 +162,8 @@ class Journal:
         """Return the events behind the last one that was given out, whoever recorded them."""
         events: list[Event] = []
         while True:
-            page = store.after(self._last, self._session, self._windows, self._socket, limit=_PAGE)
+            place = (self._session, self._windows, self._socket)
+            page = store.after(self._last, *place, limit=_PAGE, registry=self._registry)
             if page:
                 self._last = page[-1].number or self._last
             events += (event for event in page if event.number not in self._given)

@@ -88,14 +88,16 @@ def watch(
     folder: Path | None,
     since: int | None = None,
     wanted: Callable[[], bool] = lambda: True,
+    registry: bool = False,
 ) -> Generator[Event]:
     """Yield what happens on *windows*; what is already visible comes first.
 
     Answers, near misses, each change of a window's state (idle, busy, a dialog that waits for a
-    person, an error, gone), and notices. With *since* it begins with the events in the store above
-    that number instead. *folder* is that of the store; None: none. *interval_s* is the time
-    between two looks where tmux gives no control mode. *wanted* is asked whenever all that is known
-    was given out, and at least every BEAT_S or *interval_s*; False ends it.
+    person, an error, gone), and notices; with *registry* what registered sessions say as well. With
+    *since* it begins with the events in the store above that number instead. *folder* is that of
+    the store; None: none. *interval_s* is the time between two looks where tmux gives no control
+    mode. *wanted* is asked whenever all that is known was given out, and at least every BEAT_S or
+    *interval_s*; False ends it.
 
     Raises:
         NotFoundError: there is no such session, or it went away.
@@ -103,7 +105,7 @@ def watch(
     """
     gazes = [Gaze(server, session, window, None) for window in windows]
     with connect(server, session) as connection:
-        journal = Journal(folder, socket_path(connection), session, windows, since)
+        journal = Journal(folder, socket_path(connection), session, windows, since, registry)
         try:
             if connection.note:
                 yield _notice("no-stream", f"{connection.note}; looking every {interval_s:g} s")

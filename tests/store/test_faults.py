@@ -441,3 +441,25 @@ def test_a_mount_with_a_blank_in_its_name_is_understood(
     monkeypatch.setattr(files, "_MOUNTS", tmp_path / "mounts")
     (tmp_path / "mounts").write_text(f"x / ext4 rw 0 0\nx {tmp_path}/a\\040b cifs rw 0 0\n")
     assert files.network(folder) == "cifs"
+
+
+def test_a_file_of_the_first_schema_is_brought_up_and_keeps_its_events(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
+        old = Store.open(folder)
+        stored = old.record([answer("t1", text="done"), answer("t2")], {place(): "here"})
+        old.close()
+    connection = sqlite3.connect(folder / FILE)
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    assert set(connection.execute(tables)) == {("event",), ("anchor",)}
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    connection.close()
+    store = Store.open(folder)
+    assert store.after(0) == stored
+    assert store.anchor(SERVER, "%0") == "here"
+    assert store.rows("SELECT name FROM session") == store.rows("SELECT text FROM message") == []
+    assert store.record([answer("t3")])[0].number == 3
+    store.close()
+    check_whole(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmcomm import Marker, Swarm
+from swarmcomm import Coordinator, Marker, Swarm
 from tests.conftest import Tmux, wait_for, worker_command
 
 #: Prints when a line is typed into it, then is a cat.
@@ -486,3 +486,35 @@ def test_task_wait_finds_an_answer_that_scrolled_away_before_it_waited_where_som
         wait_for(lambda: "100000" in tmux.screen("s", "w"), "the end of what it prints")
         assert "[DONE] t" not in tmux.screen("s", "w")
         assert task.wait(20).text == "yes"
+
+
+def test_what_registered_sessions_say_is_in_the_stream_of_all_windows_and_of_no_chosen_one(
+    tmux: Tmux, watching: Callable[..., Watcher], environ: dict[str, str]
+) -> None:
+    tmux.session("s", {"w": "cat"})
+    all_windows, chosen = watching(), watching("w")
+    say(tmux, "w", "[DONE] begin")
+    for watcher in (all_windows, chosen):
+        watcher.sees(("DONE", "begin"))
+    master, child = "master_project_web", "child_web_task_3"
+    with Coordinator.attach({**environ, "SWARM_SESSION": "s"}) as coordinator:
+        coordinator.register_session_relationship(master, child, "3", "web")
+        coordinator.report_session_status(child, "WORKING", 40, "half")
+        coordinator.send_message_to_session(master, child, "go on")
+    with Coordinator.attach({**environ, "SWARM_SESSION": "other"}) as elsewhere:
+        elsewhere.report_session_status(child, "BLOCKED")
+    say(tmux, "w", "[DONE] end")
+    for watcher in (all_windows, chosen):
+        watcher.sees(("DONE", "end"))
+    told = [
+        (event["window"], event["state"], event["text"], event["flags"])
+        for event in all_windows.events
+        if event["flags"] and event["flags"][0] in ("session", "message")  # type: ignore[index]
+    ]
+    assert told == [
+        (master, None, "registered as a master", ["session", "registered"]),
+        (child, None, f"registered under {master}", ["session", "registered"]),
+        (child, "working", "40 %: half", ["session"]),
+        (child, None, f"1 INSTRUCTION from {master}: go on", ["message", "sent"]),
+    ]
+    assert {event["window"] for event in chosen.events} == {"w"}
