@@ -87,6 +87,9 @@ UNFINISHED_S = 1.0
 #: Seconds after which a program that painted is taken for one that prints lines again.
 PAINTS_S = 2.0
 
+#: Seconds between two notes of where reading stands, while nothing is told.
+ANCHORS_S = 5.0
+
 #: Seconds for which a store that could not be used is left alone.
 STORE_AGAIN_S = 30.0
 

@@ -10,8 +10,8 @@ from swarmcomm.errors import StoreError
 from swarmcomm.protocol import WireId
 from swarmcomm.store import FILE, Event, Found, Place, Store
 from swarmcomm.swarm.ledger import WitnessedAnswer
-from swarmcomm.swarm.lookout import Memory
 from swarmcomm.swarm.states import State
+from swarmcomm.swarm.watched import Memory
 from swarmcomm.tmux.server import server_id
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from swarmcomm.swarm.lookout import Sighting
+    from swarmcomm.swarm.watched import Sighting
     from swarmcomm.tmux.server import Server
 
 #: Events that are kept for a store that cannot be used now; the oldest go.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from swarmcomm.swarm.ledger import WitnessedAnswer
-    from swarmcomm.swarm.lookout import Sighting
+    from swarmcomm.swarm.watched import Sighting
     from swarmcomm.tmux.server import Server
 
 
@@ -112,7 +112,7 @@ def watch(
             lookout = Lookout(connection, session, gazes, interval_s, journal.remember)
             seen: list[Sighting] = []
             while True:
-                yield from journal.record(seen, lookout.anchors())
+                yield from journal.record(seen, lookout.anchors(now=bool(seen)))
                 if not wanted():
                     return
                 seen = lookout.news(settings.BEAT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,13 +77,16 @@ def test_an_id_that_is_sent_again_is_not_ended_by_its_earlier_end(swarm: Swarm) 
 
 
 def test_a_description_that_names_its_own_answers_ends_when_the_worker_says_so(
-    swarm: Swarm,
+    swarm: Swarm, tmp_path: Path
 ) -> None:
-    text = "sleep 0.4\necho '[DONE] t1' #\n# [DONE] t1\n[ \"[ERROR] t1\" ]"
+    go = tmp_path / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.05; done"
+    text = f"{wait}\necho '[DONE] t1' #\n# [DONE] t1\n[ \"[ERROR] t1\" ]"
     task = swarm["worker-0"].send(text, task_id="t1")
-    assert task.wait_ack(10).marker is Marker.ACK
+    assert task.wait_ack(20).marker is Marker.ACK
     assert task.answers()[-1].marker is Marker.ACK
-    assert task.wait(10).marker is Marker.DONE
+    go.touch()
+    assert task.wait(20).marker is Marker.DONE
 
 
 def test_watch_yields_each_answer_of_each_window_once(swarm: Swarm) -> None:

@@ -1,0 +1,301 @@
+"""One window that is watched: what it prints is heard, its screen is looked at when it is due."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock, protocol, settings
+from swarmcomm.protocol import Anchor, Hearer, LineBuffer
+from swarmcomm.swarm.ledger import SCREEN, Ledger, WitnessedAnswer
+from swarmcomm.swarm.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from swarmcomm.errors import TmuxError
+    from swarmcomm.store import Place
+    from swarmcomm.swarm.reading import Gaze
+    from swarmcomm.tmux.connection import Connection, Snapshot
+    from swarmcomm.tmux.pane import Pane
+
+#: States that come and go with every send, or say nothing.
+_UNTOLD = frozenset({State.DRAFT, State.UNKNOWN})
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One thing that was seen at a place; one of the fields behind it says what.
+
+    *again*: it was told before, and only its witnesses are new. *notice* is the name of something
+    that concerns the reading itself, and a sentence.
+    """
+
+    place: Place
+    answer: WitnessedAnswer | None = None
+    near_miss: protocol.NearMiss | None = None
+    state: tuple[State, str] | None = None
+    notice: tuple[str, str] | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was told of a pane by readers that are gone.
+
+    *told* returns the answers of a wire id; None where what was told is known already. *anchor* is
+    where their reading stands, *state* the one that was told last.
+    """
+
+    told: Callable[[str], Sequence[WitnessedAnswer]] | None = None
+    anchor: str = ""
+    state: tuple[State, str] | None = None
+
+
+class Watched:
+    """One window; :class:`~swarmcomm.swarm.lookout.Lookout` calls it when something happens."""
+
+    def __init__(self, connection: Connection, gaze: Gaze) -> None:
+        self.gaze = gaze
+        gaze.connection = connection
+        self.place: Place | None = None
+        self.due: float | None = 0.0
+        self._connection = connection
+        self._is_lost = True
+        self._trouble = ""
+        self._not_before = 0.0
+        self._told_state: tuple[State, str] = (State.IDLE, "")
+        self._paints_until = 0.0
+        self._printed_at = 0.0
+        self._looked_at: Pane | None = None
+        self._lines: LineBuffer | None = None
+        self._hearer: Hearer | None = None
+        self._anchor: Anchor | None = None
+        self._saved: Anchor | None = None
+
+    def begin(self, place: Place, memory: Memory) -> None:
+        """Turn to a pane that was not watched before."""
+        self._forget_reading()
+        self.place = place
+        if memory.told:
+            self.gaze.begin(Ledger(memory.told))
+        if memory.state:
+            # What is still another state than idle is visible already: it comes first, and the
+            # store knows its number.
+            is_idle = memory.state[0] is State.IDLE
+            self._told_state = memory.state if is_idle else (State.UNKNOWN, "")
+        if memory.anchor:
+            above, *words = json.loads(memory.anchor)
+            self._anchor = self._saved = Anchor(above, tuple(words))
+
+    def forget(self) -> None:
+        """Know nothing of the pane any more."""
+        self.place = self.gaze.pane = None
+        self._forget_reading()
+
+    def _forget_reading(self) -> None:
+        self._lines = self._hearer = self._anchor = self._saved = self._looked_at = None
+        self._is_lost = True
+        self.due = 0.0
+
+    def moved_anchor(self) -> str:
+        """Return the place where reading stands, if it has moved since the last call, else ""."""
+        anchor = self._hearer.anchor if self._hearer else None
+        if anchor is None or anchor == self._saved:
+            return ""
+        self._saved = anchor
+        return json.dumps([anchor.above, *anchor.words])
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the window wants a look at its screen."""
+        return self.due is not None and self.due <= now
+
+    def lose(self) -> None:
+        """Note that something it printed may not have been heard."""
+        self._is_lost = True
+        self._look_in(0.0)
+
+    def fail(self, error: TmuxError) -> list[Sighting]:
+        """Return that the window could not be looked at, once; it is tried again."""
+        self.due = clock.monotonic() + settings.BEAT_S
+        if self.place is None or self._trouble == str(error):
+            return []
+        self._trouble = str(error)
+        return [Sighting(self.place, notice=("silent", str(error)))]
+
+    def beat(self, pane: Pane, now: float) -> None:
+        """See what nothing wakes us for: an end of the program, hooks, an unfinished row."""
+        known = self.gaze.pane
+        gone_on = self._hearer is None and self._prints and now >= self._paints_until
+        if (
+            known is None
+            or (pane.dead, pane.agent, pane.width) != (known.dead, known.agent, known.width)
+            or self.gaze.has_news()
+            or gone_on
+        ):
+            self._look_in(0.0)
+
+    def hear(self, data: bytes) -> list[Sighting]:
+        """Return what is new in what the program has just printed."""
+        now = self._printed_at = clock.monotonic()
+        if self._is_lost or self._hearer is None:
+            self._look_in(settings.SETTLE_S)
+        if self._is_lost or self._lines is None:
+            return []
+        lines = self._lines.feed(data)
+        if self._lines.painted:
+            self._lines.painted = False
+            self._paints_until = now + settings.PAINTS_S
+        seen = self._told(lines)
+        if self._paints_until > now:
+            self._hearer = self._anchor = None
+            self._look_in(settings.SETTLE_S)
+        elif self._wants_screen:
+            self._look_in(settings.SETTLE_S)
+        elif "[" in self._lines.unfinished:
+            self._look_in(settings.UNFINISHED_S)
+        return seen
+
+    def look(self, pane: Pane) -> list[Sighting]:
+        """Return what is new on the screen, or in the history since it was read.
+
+        Raises:
+            NotFoundError: the pane is gone.
+            TmuxError: tmux could not be asked.
+        """
+        began = clock.monotonic()
+        self.due = None
+        manner = self.gaze.face(pane)
+        # What is taken from a window must be told, so all that can fail comes before it.
+        if not self._prints or began < self._paints_until:
+            seen = self._look_at_screen(pane)
+            state = self.gaze.see_state(pane)
+        else:
+            state = self.gaze.see_state(pane) if manner.ready else (State.UNKNOWN, "")
+            seen = self._go_on_reading(pane, began)
+        if pane.dead or manner.ready:
+            seen += self.tell_state(self._at, state)
+        self._looked_at, self._is_lost, self._trouble = pane, False, ""
+        seconded, self.gaze.ledger.seconded = self.gaze.ledger.seconded, []
+        seen += [Sighting(self._at, e.witnessed(), again=True) for e in seconded]
+        # However fast it changes, looking at it takes a part of the time only.
+        now = clock.monotonic()
+        self._not_before = now + (now - began) * settings.LOOK_REST
+        if self.gaze.unsettled:
+            self._look_in(settings.STEP_S)
+        return seen
+
+    def tell_state(self, place: Place, state: tuple[State, str]) -> list[Sighting]:
+        """Return *state* where it is another one than was told last."""
+        if state[0] in _UNTOLD or state == self._told_state:
+            return []
+        self._told_state = state
+        return [Sighting(place, state=state)]
+
+    @property
+    def _at(self) -> Place:
+        assert self.place is not None
+        return self.place
+
+    @property
+    def _prints(self) -> bool:
+        """Whether the agent prints lines, and tells nothing in another way."""
+        manner = self.gaze.manner
+        return self.gaze.style is None and not (manner and manner.witness)
+
+    @property
+    def _wants_screen(self) -> bool:
+        manner = self.gaze.manner
+        has_states = manner and (manner.busy or manner.dialog or manner.error)
+        return not self._prints or bool(has_states) or self.gaze.ask is not None
+
+    def _look_in(self, seconds: float) -> None:
+        at = max(clock.monotonic() + seconds, self._not_before)
+        self.due = at if self.due is None else min(self.due, at)
+
+    def _go_on_reading(self, pane: Pane, now: float) -> list[Sighting]:
+        is_new = self._connection.streams or pane != self._looked_at
+        if self._hearer is None or (self._is_lost and is_new):
+            self._printed_at = now
+            return self._read_on(pane)
+        near_misses = self.gaze.near_misses(pane) if self.gaze.ask else []
+        return [*self._take_unfinished(pane, now), *self._near(near_misses)]
+
+    def _look_at_screen(self, pane: Pane) -> list[Sighting]:
+        if self._lines is None:
+            self._lines = LineBuffer()
+        answers, near_misses = self.gaze.look([pane])
+        return [*(Sighting(self._at, each) for each in answers), *self._near(near_misses)]
+
+    def _read_on(self, pane: Pane) -> list[Sighting]:
+        """Go on behind the last line that was read, wherever it stands by now."""
+        snapshot = self._connection.snapshot(pane.pane_id)
+        whole, self._lines = _lines_of(snapshot, pane.width)
+        seen: list[Sighting] = []
+        found = self._anchor.find(whole, snapshot.may_be_cut) if self._anchor else None
+        if self._anchor and found is None:
+            gap = "lines of it scrolled away, or were cleared, before they were read"
+            seen.append(Sighting(self._at, notice=("gap", gap)))
+        known = whole if found is None else whole[:found]
+        if self._hearer is None or found is None:
+            self._hearer = Hearer(pane.width, self.gaze.wire_id)
+            for heard in self._hearer.take(known):
+                if heard.is_task:
+                    self.gaze.ledger.sent_before(SCREEN, str(heard.wire_id))
+            entries, near_misses = self.gaze.read(pane, "\n".join(known))
+            seen += (Sighting(self._at, each) for each in self.gaze.wanted(entries))
+            seen += self._near(near_misses)
+        self._hearer.go_on(pane.width, len(known))
+        seen += self._told(whole[len(known) :])
+        if "[" in self._lines.unfinished:
+            self._look_in(settings.UNFINISHED_S)
+        return seen
+
+    def _told(self, lines: list[str]) -> list[Sighting]:
+        if self._hearer is None:
+            return []
+        seen: list[Sighting] = []
+        for heard in self._hearer.take(lines):
+            seen += self._sightings(heard)
+        self._anchor = self._hearer.anchor
+        return seen
+
+    def _sightings(self, heard: protocol.Heard) -> list[Sighting]:
+        if heard.near_miss:
+            return [] if self.gaze.ask else self._near(self.gaze.new_near([heard.near_miss]))
+        answers = self.gaze.heard(heard)
+        return [Sighting(self._at, each) for each in answers if self._is_asked(each.wire_id)]
+
+    def _is_asked(self, wire_id: protocol.WireId) -> bool:
+        ask = self.gaze.ask
+        if ask is None or str(wire_id) == ask or self.gaze.exact:
+            return ask is None or str(wire_id) == ask
+        return self._hearer is not None and self._hearer.newest(ask) == wire_id
+
+    def _take_unfinished(self, pane: Pane, now: float) -> list[Sighting]:
+        """Take a row without a newline as it stands when nothing is added to it any more."""
+        assert self._lines is not None
+        assert self._hearer is not None
+        row = self._lines.unfinished
+        if "[" not in row:
+            return []
+        if not pane.dead and now < self._printed_at + settings.UNFINISHED_S:
+            self._look_in(settings.UNFINISHED_S)
+            return []
+        heard = self._hearer.tentative(row)
+        return self._sightings(heard) if heard else []
+
+    def _near(self, near_misses: Iterable[protocol.NearMiss]) -> list[Sighting]:
+        return [Sighting(self._at, near_miss=near) for near in near_misses]
+
+
+def _lines_of(snapshot: Snapshot, width: int) -> tuple[list[str], LineBuffer]:
+    """Return the lines that have ended, and the row of the cursor, in which printing goes on."""
+    column, row = snapshot.cursor
+    rows = snapshot.text.removesuffix("\n").split("\n")
+    rows = rows[: max(1, len(rows) - (snapshot.height - 1 - row))]
+    unfinished = rows.pop()
+    if len(unfinished) > width:
+        column = len(unfinished)
+    return rows, LineBuffer(unfinished.rstrip(), column)
