@@ -13,6 +13,7 @@ The newest user text decides. Each ``[TASK] id`` at a line's head in it is answe
 ``{fake:tool=NAME JSON}``   any tool of the agent
 ``{fake:hangup}``           the connection is cut
 ``{fake:later=S}``          nothing for S seconds before anything at all
+``{fake:after=FILE}``       nothing at all before there is that file
 ``{fake:error=CODE*N}``     HTTP status CODE for the first N requests (``*N`` may be left out: one)
 ``{fake:end=MARKER TEXT}``  the end in place of DONE, as ``ERROR no such file``; ``none``: no end
 ``{fake:noack}``            no ``[ACK]``
@@ -241,6 +242,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_json(status, {"type": "error", "error": error})
             return
         time.sleep(max((float(task.get("later") or 0) for task in found), default=0))
+        for awaited in filter(None, (task.get("after") for task in found)):
+            while not Path(awaited).exists():
+                time.sleep(0.02)
         steps = self.server.model.steps(found, results)
         if body.get("stream"):
             self.stream(body, steps)

@@ -140,9 +140,11 @@ def test_full_screen_with_hooks_of_the_user_s_own(
         # An id that is sent again does not end with the end of the time before.
         for count in range(1, 6):
             rig.wait_ready(SWARM)
-            rig.submit("python", SWARM, "task-again", "{fake:later=0.7}{fake:lines=60}")
+            go = home / f"go-{count}"
+            rig.submit("python", SWARM, "task-again", f"{{fake:after={go}}}{{fake:lines=60}}")
             early = rig.poll("python", SWARM, "task-again", 0)
             assert (early[1], len(told(rig, SWARM, "Stop", "[DONE] task-again"))) == ("", count - 1)
+            go.touch()
             assert rig.poll("python", SWARM, "task-again")[0] == 0
             wait_for(
                 lambda count=count: len(told(rig, SWARM, "Stop", "task-again")) == count,  # type: ignore[misc]

@@ -248,6 +248,8 @@ def assert_whole(log: Path, count: int) -> None:
     assert len(names) == count
 
 
+# 400 sends, each seen to leave: some 35 s where nothing else runs.
+@pytest.mark.timeout(400)
 def test_s17_eight_senders_into_one_pane_mix_nothing(
     tmux: Tmux, environ: dict[str, str], tmp_path: Path
 ) -> None:
