@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: setup.sh [--dev]
+# Usage: setup.sh [--mcp | --dev]
 #
 # Makes everything ready that a swarm needs: tmux, and a Python environment with swarmcomm in .venv.
-# With --dev also what scripts/test.sh needs. Says what it does before it does it; does nothing when
-# it is all there.
+# With --mcp also the MCP server (swarmcomm mcp), with --dev that and what scripts/test.sh needs.
+# Says what it does before it does it; does nothing when it is all there.
 #
 # System packages are installed as root, or where sudo asks for no password, and only where
 # SWARM_NO_INSTALL is unset. Otherwise it says what to type and ends with 7.
@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv="${root}/.venv"
 stamp="${venv}/swarmcomm-setup"
 mine="${venv}.unfinished" # there while .venv is being made
-level=""     # or "dev"
+level=""     # or "mcp", or "dev", which has all
 python=""    # 3.11 or later
 packages=()  # names for apt-get
 formulas=()  # names for brew
@@ -28,9 +28,10 @@ die() {
 main() {
   case "${1:-}" in
     "") ;;
+    --mcp) level=mcp ;;
     --dev) level=dev ;;
     --help | -h) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return ;;
-    *) printf 'setup: unknown option %s; there is --dev\n' "'$1'" >&2 && exit 2 ;;
+    *) printf 'setup: unknown option %s; there are --mcp and --dev\n' "'$1'" >&2 && exit 2 ;;
   esac
   find_missing
   if ((${#packages[@]})); then install_packages; fi
@@ -128,7 +129,11 @@ up_to_date() {
   local made
   [[ -x "${venv}/bin/python" && -f "${stamp}" ]] || return
   made=$(<"${stamp}")
-  [[ "${made}" == "$(fingerprint) dev" || "${made}" == "$(fingerprint) ${level}" ]]
+  case "${made}" in
+    "$(fingerprint) dev" | "$(fingerprint) ${level}") ;;
+    "$(fingerprint) mcp") [[ -z "${level}" ]] ;;
+    *) return 1 ;;
+  esac
 }
 
 make_environment() {
@@ -138,7 +143,9 @@ make_environment() {
     : >"${mine}"
   fi
   if [[ "${made}" == *" ${root} "* && -x "${venv}/bin/python" ]]; then
-    level=${level:-${made##* }} # it stays as large as it is
+    # It stays as large as it is.
+    if [[ "${made}" == *" dev" ]]; then level=dev; fi
+    level=${level:-${made##* }}
   else
     # What others made is not ours to clear, nor what a link points to.
     if [[ -L "${venv}" || (-e "${venv}" && ! -f "${mine}") ]]; then

@@ -16,7 +16,7 @@ say() { printf 'test: %s\n' "$*"; }
 main() {
   cd "${root}" || exit
   "${BASH}" scripts/setup.sh --dev </dev/null || exit
-  fetch_claude || exit
+  fetch_programs || exit
   work=$(mktemp -d) || exit
   trap clean_up EXIT
   trap 'exit 130' INT TERM
@@ -44,12 +44,13 @@ main() {
   summary
 }
 
-# The tests in tests/agents run the real claude: 170 MB that npm brings once, with the settings that it
-# has in the real home. They need no account, since a stand-in of ours answers it.
-fetch_claude() {
+# The tests run the real claude, 170 MB, and the MCP Inspector: npm brings them once, with the settings
+# that it has in the real home. claude needs no account, since a stand-in of ours answers it.
+fetch_programs() {
   export SWARM_TEST_CACHE="${SWARM_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME}/.cache}/swarmcomm-tests}"
-  say "the claude of the tests: ${SWARM_TEST_CACHE} (fetched with npm where it is not there yet)"
-  .venv/bin/python -c 'from tests.agents import cli; cli.fetch()' </dev/null
+  say "claude and the MCP Inspector: ${SWARM_TEST_CACHE} (fetched with npm where they are not there yet)"
+  .venv/bin/python -c 'from tests.agents import cli; from tests.frontends import inspector
+cli.fetch(); inspector.fetch()' </dev/null
 }
 
 # Leaves out what a window of a swarm, or a person's shell, would tell the checks.
@@ -107,6 +108,7 @@ wheel_check() (
   swarmcomm --help
   swarmcomm instructions master | grep claude_comm.sh
   swarmcomm instructions worker | grep ACK
+  { swarmcomm mcp 2>&1 || true; } | grep -F "pip install 'swarmcomm[mcp]'"
   trap 'tmux -L "${SWARM_SOCKET}" kill-server' EXIT
   swarmcomm up --agent shell
   swarmcomm send worker-0 wheel-1 'echo made by the wheel > made'
@@ -128,7 +130,8 @@ sizes() {
   size "store" swarmcomm/store
   size "sessions" swarmcomm/sessions swarmcomm/frontends/sessions.py
   size "frontends but the cli" swarmcomm/frontends/worker*.py swarmcomm/frontends/demo.py \
-    swarmcomm/frontends/doctor.py swarmcomm/frontends/hook.py swarmcomm/frontends/status_log.py
+    swarmcomm/frontends/doctor.py swarmcomm/frontends/hook.py swarmcomm/frontends/status_log.py \
+    swarmcomm/frontends/mcp
   size "tests" tests
 }
 

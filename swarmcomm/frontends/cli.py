@@ -414,6 +414,21 @@ def instructions(role: str) -> None:
     click.echo(agents.instructions("master" if role == "master" else "worker"), nl=False)
 
 
+@cli.command()
+@where
+def mcp(session: str | None, socket: str | None) -> None:
+    """Serve the sessions and the wire to an agent as MCP tools on standard input and output.
+
+    Nobody calls this by hand; an agent's configuration names it. Its tools
+    speak as the session in SWARM_SESSION_NAME where that is set, and as no other.
+
+    Example: claude mcp add session-coordinator -- swarmcomm mcp
+    """
+    from swarmcomm.frontends import mcp as server
+
+    server.run(lambda: _attach(session, socket))
+
+
 def main() -> None:
     """Run the command and end with its status; an error is one line on standard error."""
     _open_closed_streams()

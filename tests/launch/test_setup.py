@@ -110,6 +110,19 @@ def test_dev_installs_what_the_checks_need(room: Room) -> None:
     assert room.setup().stdout == ""
 
 
+def test_mcp_adds_the_server_and_nothing_of_it_is_taken_away_again(room: Room) -> None:
+    assert room.setup().returncode == 0
+    assert room.setup("--mcp").returncode == 0
+    assert room.logged("python")[-1].endswith("a project[mcp]")
+    for less in ("", "--mcp"):
+        assert room.setup(*less.split()).stdout == ""
+    assert "installing swarmcomm[dev]" in room.setup("--dev").stdout
+    for less in ("", "--mcp", "--dev"):
+        assert room.setup(*less.split()).stdout == ""
+    (room.project / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert "installing swarmcomm[dev]" in room.setup("--mcp").stdout
+
+
 def test_a_changed_project_file_is_installed_again_in_the_same_environment(room: Room) -> None:
     room.setup("--dev")
     made = len(room.logged("python -m venv"))
