@@ -417,11 +417,11 @@ def instructions(role: str) -> None:
 @cli.command()
 @where
 def mcp(session: str | None, socket: str | None) -> None:
-    """Serve sessions and wire to an agent as MCP tools, on standard input and output.
+    """Serve the sessions and the wire to an agent, as MCP tools over stdio.
 
-    Agents start it; their configuration names it, as does
-    "claude mcp add session-coordinator -- swarmcomm mcp". Where SWARM_SESSION_NAME
-    is set, its tools report and read as that session and as no other.
+    Agents start it; their configuration names it, as with
+    "claude mcp add session-coordinator -- swarmcomm mcp". Its tools report and
+    read as the session in SWARM_SESSION_NAME, where that is set, and as no other.
 
     Example: swarmcomm mcp
     """
