@@ -264,7 +264,7 @@ class Coordinator:
             return messages.history(self._store, None, _limit(limit))
         name = parse(session_name)
         self._check(str(name), "read the messages of")
-        registry.one(self._store.rows, name, clock.now())
+        registry.check_registered(self._store.rows, name)
         return messages.history(self._store, name, _limit(limit))
 
     def forget(self, before: datetime) -> int:

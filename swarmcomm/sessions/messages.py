@@ -16,7 +16,7 @@ from swarmcomm.errors import InvalidInputError, UnknownRelationError
 from swarmcomm.protocol import check_text
 from swarmcomm.sessions.model import Message, MessageState, MessageType, Outgoing
 from swarmcomm.sessions.names import SessionName, parse
-from swarmcomm.sessions.registry import found, one
+from swarmcomm.sessions.registry import check_registered, found
 from swarmcomm.store import stamp, time_of
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def send(
     """
     sender, receiver, kind, expires_s = checked
     now = clock.now()
-    one(change.execute, sender, now)
-    one(change.execute, receiver, now)
+    check_registered(change.execute, sender, receiver)
     if out.reply_to is not None and not list(
         change.execute(
             "SELECT 1 FROM message WHERE number = ? AND sender = ? AND receiver = ?",
@@ -154,7 +153,7 @@ class Reader:
         Raises:
             SessionNotRegisteredError: it is not registered.
         """
-        one(store.rows, name, clock.now())
+        check_registered(store.rows, name)
         unread = "SELECT 1 FROM message WHERE receiver = ? AND outcome IS NULL LIMIT 1"
         if not store.rows(unread, str(name)):
             return []
@@ -255,7 +254,7 @@ def acknowledge(change: Transaction, swarm: str, name: SessionName, ids: Iterabl
         InvalidInputError: one is no message to it, or was never given out.
         SessionNotRegisteredError: it is not registered.
     """
-    one(change.execute, name, clock.now())
+    check_registered(change.execute, name)
     count = 0
     for number in ids:
         rows = (
@@ -291,8 +290,8 @@ def acknowledge(change: Transaction, swarm: str, name: SessionName, ids: Iterabl
 
 def history(store: Store, name: SessionName | None, limit: int) -> list[Message]:
     """Return the newest messages from and to a session, or of all, by number; takes none."""
-    where = "" if name is None else "WHERE ? IN (sender, receiver)"
-    words = [] if name is None else [str(name)]
+    where = "" if name is None else "WHERE sender = ? OR receiver = ?"
+    words = [] if name is None else [str(name)] * 2
     rows = store.rows(
         f"SELECT {_COLUMNS}, {_WAITS} FROM message {where} ORDER BY number DESC LIMIT ?",
         *words,

@@ -206,20 +206,36 @@ def one(execute: Any, name: SessionName, now: datetime) -> SessionStatus:
     """
     rows = list(execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", stamp(now), str(name)))
     if not rows:
-        child = str(name) if name.task_id else f"child_{name.project_id}_task_TASK_ID"
-        raise SessionNotRegisteredError(
-            f"{name} is not registered; register it first: register_session_relationship, or"
-            f" swarmcomm register {name.master} {child}"
-        )
+        raise _not_registered(name)
     return _status(rows[0])
+
+
+def check_registered(execute: Any, *names: SessionName) -> None:
+    """Accept *names*; *execute* runs a statement.
+
+    Raises:
+        SessionNotRegisteredError: one is not registered.
+    """
+    for name in names:
+        if not list(execute("SELECT 1 FROM session WHERE name = ?", str(name))):
+            raise _not_registered(name)
+
+
+def _not_registered(name: SessionName) -> SessionNotRegisteredError:
+    child = str(name) if name.task_id else f"child_{name.project_id}_task_TASK_ID"
+    return SessionNotRegisteredError(
+        f"{name} is not registered; register it first: register_session_relationship, or"
+        f" swarmcomm register {name.master} {child}"
+    )
 
 
 def children(store: Store, master: SessionName) -> list[SessionStatus]:
     """Return the children of a master, in the order in which they were registered."""
-    now = clock.now()
-    one(store.rows, master, now)
+    check_registered(store.rows, master)
     rows = store.rows(
-        f"SELECT {_COLUMNS} FROM session WHERE parent = ? ORDER BY number", stamp(now), str(master)
+        f"SELECT {_COLUMNS} FROM session WHERE parent = ? ORDER BY number",
+        stamp(clock.now()),
+        str(master),
     )
     return [_status(row) for row in rows]
 
@@ -236,7 +252,7 @@ def forget(change: Transaction, swarm: str, before: datetime) -> int:
     old = stamp(before)
     unread = (
         "EXISTS (SELECT 1 FROM message WHERE outcome IS NULL AND expires_at > ?"
-        " AND session.name IN (sender, receiver))"
+        " AND (sender = session.name OR receiver = session.name))"
     )
     gone: list[str] = []
     now = stamp(clock.now())
@@ -257,7 +273,7 @@ def forget(change: Transaction, swarm: str, before: datetime) -> int:
         )
     )
     for name in gone:
-        change.execute("DELETE FROM message WHERE ? IN (sender, receiver)", name)
+        change.execute("DELETE FROM message WHERE sender = ? OR receiver = ?", name, name)
     change.execute(
         "DELETE FROM message WHERE sent_at < ? AND (outcome IS NOT NULL OR expires_at <= ?)",
         old,

@@ -91,8 +91,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             outcome TEXT
         )
         """,
-        "CREATE INDEX unread ON message (receiver, number) WHERE outcome IS NULL",
-        "CREATE INDEX received ON message (receiver, number)",
+        "CREATE INDEX received ON message (receiver, outcome, number)",
         "CREATE INDEX sent ON message (sender, number)",
     ),
 )

@@ -240,6 +240,24 @@ def test_a_refusal_changes_nothing(coordinator: Coordinator, folder: Path) -> No
     assert coordinator.query_session_status(CHILD)[0].status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.get_session_messages(OTHER),
+        lambda c: c.message_history(OTHER),
+        lambda c: c.acknowledge_messages(OTHER, [1]),
+        lambda c: c.query_session_status(OTHER),
+        lambda c: c.send_message_to_session(MASTER, OTHER, "x"),
+        lambda c: c.send_message_to_session(OTHER, MASTER, "x"),
+    ],
+)
+def test_nothing_is_read_from_or_sent_to_who_is_not_registered(
+    coordinator: Coordinator, call: Call
+) -> None:
+    with pytest.raises(errors.SessionNotRegisteredError, match=f"^{OTHER} is not registered"):
+        call(coordinator)
+
+
 @pytest.mark.parametrize("progress", [-1, 101, 1.5, "7", True, 10**30, float("nan")])
 def test_progress_is_a_whole_number_from_0_to_100(coordinator: Coordinator, progress: int) -> None:
     with pytest.raises(errors.ProgressError, match="whole number from 0 to 100"):
