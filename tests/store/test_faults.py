@@ -160,7 +160,7 @@ def test_writers_that_are_killed_one_after_the_other_go_on_where_the_one_before_
     folder: Path,
 ) -> None:
     steps = random.Random(4)
-    left = [killed_at(folder, steps.randrange(1, 300), 11) for _ in range(100)]
+    left = [killed_at(folder, steps.randrange(1, 500), 11) for _ in range(100)]
     assert sum(killed for killed, _ in left) > 30
     batches = [batches for _, batches in left]
     assert batches == sorted(batches)
