@@ -56,7 +56,7 @@ vectors_with() {
 @test "an id that the terminal wrapped is read whole" {
   server worker-0=cat
   tm new-session -d -s narrow -x 20 -y 10 -n w 'printf "[ACK] task-1234567890\n[ERROR] task-1234567890 no such file or directory\n"; cat' 3>&-
-  run -0 claude_comm.sh --session narrow poll w 5 task-1234567890
+  run --separate-stderr -0 claude_comm.sh --session narrow poll w 5 task-1234567890
   [[ "${output}" == '[ACK] task-1234567890'* ]]
   run --separate-stderr -6 claude_comm.sh --session narrow poll w 5 task-1234567890 --until DONE
   [[ "${lines[1]}" == '[ERROR] task-1234567890 no such file or directory' ]]
