@@ -109,8 +109,9 @@ def report(
     """Store what SESSION does.
 
     STATUS is UNKNOWN, STARTING, STARTED, WORKING, COMPLETED, BLOCKED, ERROR or
-    TERMINATED. After one of the three that end its work only STARTING or
-    STARTED goes on.
+    TERMINATED. After one of the three that end its work (COMPLETED, ERROR,
+    TERMINATED) only STARTING or STARTED goes on. Where SWARM_SESSION_NAME is
+    set, the caller is that session and reports as no other.
 
     Example: swarmcomm report child_web_task_3 WORKING --progress 40
     """
@@ -152,7 +153,8 @@ def messages(
     """Read the messages to SESSION, or send one.
 
     A message comes again, marked as redelivered, until --ack names it. TEXT
-    "-" reads standard input.
+    "-" reads standard input. Where SWARM_SESSION_NAME is set, the caller is
+    that session and reads and sends as no other.
 
     Example: swarmcomm messages child_web_task_3
     Example: swarmcomm messages child_web_task_3 --ack 12,13

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, settings
@@ -279,11 +280,13 @@ class Coordinator:
             return registry.forget(change, self._swarm, before)
 
     def close(self) -> None:
-        """Give back what was not acknowledged and close the store; nothing else may be called."""
-        try:
+        """Give back what was not acknowledged and close the store; nothing else may be called.
+
+        Raises nothing: what cannot be given back now is when this process has ended.
+        """
+        with suppress(StoreError):
             self._reader.close(self._store)
-        finally:
-            self._store.close()
+        self._store.close()
 
     def _check(self, name: str, what: str) -> None:
         if self._bound not in (None, name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm import clock, settings
@@ -141,7 +142,8 @@ class Reader:
 
     def __init__(self, token: str) -> None:
         """Take a *token* that no other reader has."""
-        self._token = f"{os.getpid()}:{token}"
+        pid = os.getpid()
+        self._token = f"{pid}:{_life(pid)}:{token}"
         self._has_some = False
 
     def take(self, store: Store, swarm: str, name: SessionName, limit: int) -> list[Message]:
@@ -228,14 +230,27 @@ class Reader:
             self._has_some = False
 
 
-def _is_alive(holder: str) -> bool:
+def _life(pid: int) -> str | None:
+    """Return what tells a process from a later one of its number, as far as the system says it;
+    None where it has ended, also where nobody has asked yet how.
+    """
     try:
-        os.kill(int(holder.partition(":")[0]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return None
     except PermissionError:
         pass
-    return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in ("Z", "X") else fields[18]
+
+
+def _is_alive(holder: str) -> bool:
+    pid, life, _ = holder.split(":")
+    return _life(int(pid)) == life
 
 
 def _is_over(

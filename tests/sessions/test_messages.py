@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 
 from swarmcomm import Coordinator, clock, errors, settings
 from swarmcomm.sessions import Message, MessageState, Outgoing
+from swarmcomm.store import FILE
+from tests.conftest import wait_for
 from tests.sessions.conftest import CHILD, MASTER, Attach, attach_to, events
-from tests.store.processes import run
+from tests.store.processes import run, start
 
 OTHER = "child_web_task_4"
 
@@ -143,6 +146,41 @@ def test_what_a_killed_reader_had_comes_again_at_once_and_is_marked(
         "sent",
         "redelivered",
     ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say it")
+def test_a_killed_reader_whose_end_nobody_has_asked_for_is_gone_as_well(
+    coordinator: Coordinator, attach: Attach, folder: Path
+) -> None:
+    send(coordinator, "a")
+    killed = start(read_and_die, folder)
+    wait_for(lambda: Path(f"/proc/{killed.pid}/stat").read_text().split()[2] == "Z", "its end")
+    assert [m.redelivered for m in attach(CHILD).get_session_messages(CHILD)] == [True]
+    killed.join()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say it")
+def test_another_process_with_the_number_of_a_killed_reader_is_not_taken_for_it(
+    coordinator: Coordinator, attach: Attach, folder: Path
+) -> None:
+    send(coordinator, "a")
+    assert run(read_and_die, folder) == -9
+    connection = sqlite3.connect(folder / FILE)
+    with connection:
+        ((holder,),) = connection.execute("SELECT holder FROM message")
+        later = ":".join([str(os.getppid()), *holder.split(":")[1:]])
+        connection.execute("UPDATE message SET holder = ?", (later,))
+    connection.close()
+    assert [m.redelivered for m in attach(CHILD).get_session_messages(CHILD)] == [True]
+
+
+def test_closing_raises_nothing_where_the_store_is_gone(
+    coordinator: Coordinator, folder: Path
+) -> None:
+    send(coordinator, "a")
+    coordinator.get_session_messages(CHILD)
+    (folder / FILE).unlink()
+    coordinator.close()
 
 
 def test_a_reader_that_hangs_loses_what_it_had_after_a_time(
