@@ -130,6 +130,30 @@ def fullscreen(programs: Path, folder: Path) -> Path:
     return program.parent
 
 
+def coordinating(programs: Path, folder: Path, names: dict[str, str]) -> Path:
+    """Return a folder whose ``claude`` has the MCP server, as the session of its window's name."""
+    program = folder / "coordinating" / "claude"
+    program.parent.mkdir()
+    config = program.with_name("mcp.json")
+    server = {
+        "command": sys.executable,
+        "args": ["-m", "swarmcomm", "mcp"],
+        "env": {"PYTHONPATH": str(Path(__file__).parents[2])},
+    }
+    config.write_text(json.dumps({"mcpServers": {"session-coordinator": server}}))
+    cases = "".join(f"  {window}) SWARM_SESSION_NAME={name} ;;\n" for window, name in names.items())
+    flags = f"--mcp-config {shlex.quote(str(config))} --strict-mcp-config"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$(tmux display-message -p -t "$TMUX_PANE" "#W")" in\n'
+        f"{cases}esac\nexport SWARM_SESSION_NAME\n"
+        f"exec {shlex.quote(str(programs / 'claude'))} {flags}"
+        ' --allowedTools mcp__session-coordinator "$@"\n'
+    )
+    program.chmod(0o755)
+    return program.parent
+
+
 def make_home(home: Path, trusted: Path) -> None:
     """Make a home folder where the program asks nothing at its start in *trusted*."""
     home.mkdir(parents=True, exist_ok=True)

@@ -203,6 +203,11 @@ class Rig:
             if f"[TASK] {wire_id}" in text
         ]
 
+    def results(self) -> list[str]:
+        """Return what tools gave back, each once, in the order in which the model was told."""
+        told = [text for request in self.requests() for text in request.get("results", ())]
+        return list(dict.fromkeys(told))
+
     def said(self, marker: str) -> dict[str, float]:
         """Return when the model began to say *marker* (epoch seconds), by wire id."""
         wanted = (f"{marker} ",)
@@ -226,15 +231,20 @@ def counting_tmux(log: Path) -> Path:
 
 
 @contextmanager
-def start_rig(folder: Path, *, fullscreen: bool = False) -> Iterator[Rig]:
+def start_rig(
+    folder: Path, *, fullscreen: bool = False, sessions: dict[str, str] | None = None
+) -> Iterator[Rig]:
     """Yield a rig: stand-in and tmux server run, no window yet. All ends with it.
 
+    With *sessions* its claude has the MCP server, as the session that it says for the window.
     As root on Linux both have a network of their own with nothing but loopback in it.
     """
     home, programs = folder / "home", cli.fetch()
     cli.make_home(home, folder / "work")
     if fullscreen:
         programs = cli.fullscreen(programs, folder)
+    if sessions:
+        programs = cli.coordinating(programs, folder, sessions)
     with start_tmux(folder, STAND_IN, lambda port: cli.environment(home, port, programs)) as rig:
         yield rig
 

@@ -170,6 +170,18 @@ def nested_texts(content: Any) -> list[str]:
     return [text for text in texts if "new message while you were working" in text]
 
 
+def result_texts(messages: list[dict[str, Any]]) -> list[str]:
+    """Return what the newest tools gave back."""
+    content = messages[-1]["content"] if messages else []
+    found: list[str] = []
+    for block in content if isinstance(content, list) else []:
+        if block["type"] == "tool_result":
+            given = block.get("content") or []
+            parts = [{"type": "text", "text": given}] if isinstance(given, str) else given
+            found.append("".join(part.get("text", "") for part in parts))
+    return found
+
+
 class Model:
     """Decides what is answered, and keeps what is still to be said behind a tool's result."""
 
@@ -234,6 +246,8 @@ class Handler(BaseHTTPRequestHandler):
                 "tasks": [task.wire_id for task in found],
                 "status": status or 200,
                 "texts": texts,
+                "results": result_texts(body["messages"]),
+                "names": [tool["name"] for tool in body.get("tools") or []],
             }
         )
         if status:
