@@ -11,11 +11,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from swarmcomm import clock, settings
+from swarmcomm import settings
 from swarmcomm.errors import AnotherSessionError, InvalidInputError, StoreError
 from swarmcomm.sessions import messages, registry
 from swarmcomm.sessions.model import (
@@ -80,7 +79,7 @@ class Coordinator:
         self._store = store
         self._swarm = swarm
         self._bound = str(parse(bound)) if bound else None
-        self._reader = messages.Reader(secrets.token_hex(8))
+        self._reader = messages.Reader(os.urandom(8).hex())
 
     @classmethod
     def attach(
@@ -186,7 +185,7 @@ class Coordinator:
         """Return what a session said last, or all did, in the order of their registration."""
         if session_name is None:
             return registry.everyone(self._store)
-        return [registry.one(self._store.rows, parse(session_name), clock.now())]
+        return [registry.one(self._store.rows, parse(session_name))]
 
     def send_message_to_session(
         self,

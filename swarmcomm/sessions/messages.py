@@ -17,12 +17,11 @@ from swarmcomm.errors import InvalidInputError, UnknownRelationError
 from swarmcomm.protocol import check_text
 from swarmcomm.sessions.model import Message, MessageState, MessageType, Outgoing
 from swarmcomm.sessions.names import SessionName, parse
-from swarmcomm.sessions.registry import check_registered, found
+from swarmcomm.sessions.registry import OVER, check_registered, clocks, found
 from swarmcomm.store import stamp, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from swarmcomm.store import Found, Store, Transaction
 
@@ -33,7 +32,6 @@ _NUMBER_MAX = 2**63 - 1
 _EXPIRES_MAX_S = 3650 * 86_400.0
 
 _COLUMNS = "number, sender, receiver, type, text, sent_at, expires_at, given, reply_to, outcome"
-_WAITS = "waits_since, waits_s, holder, held_since"
 
 
 def check_outgoing(
@@ -120,9 +118,9 @@ def send(
             f"reply_to {out.reply_to} is no message from {receiver} to {sender}; give the id of the"
             " one that is answered, or none"
         )
-    (row,) = change.execute(
+    added = change.execute(
         "INSERT INTO message (sender, receiver, type, text, reply_to, sent_at, expires_at,"
-        f" waits_since, waits_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+        " waits_since, waits_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         str(sender),
         str(receiver),
         kind,
@@ -133,8 +131,9 @@ def send(
         clock.monotonic(),
         expires_s,
     )
+    row = _row(change, added.lastrowid)
     change.tell([_told(swarm, receiver, row, "sent", f": {out.message}")])
-    return _message(row, now)
+    return _message(row)
 
 
 class Reader:
@@ -160,28 +159,21 @@ class Reader:
         if not store.rows(unread, str(name)):
             return []
         with store.writing() as change:
-            now, uptime = clock.now(), clock.monotonic()
-            mine, expired = self._sorted(change, name, limit, now, uptime)
-            told = [
-                _told(swarm, name, row, "expired", " expired")
-                for number in expired
-                for row in change.execute(
-                    f"UPDATE message SET outcome = 'expired' WHERE number = ? RETURNING {_COLUMNS}",
-                    number,
-                )
-            ]
-            rows = [
-                row
-                for number in mine
-                for row in change.execute(
+            uptime = clock.monotonic()
+            mine, expired = self._sorted(change, name, limit, uptime)
+            for number in expired:
+                change.execute("UPDATE message SET outcome = 'expired' WHERE number = ?", number)
+            for number in mine:
+                change.execute(
                     "UPDATE message SET given = given + 1, holder = ?, held_since = ?"
-                    f" WHERE number = ? RETURNING {_COLUMNS}",
+                    " WHERE number = ?",
                     self._token,
                     uptime,
                     number,
                 )
-            ]
-            messages = [_message(row, now) for row in rows]
+            rows = [_row(change, number) for number in mine]
+            messages = [_message(row) for row in rows]
+            told = [_told(swarm, name, _row(change, n), "expired", " expired") for n in expired]
             told += [
                 _told(swarm, name, row, "redelivered", " given out again")
                 for row, message in zip(rows, messages, strict=True)
@@ -192,16 +184,17 @@ class Reader:
         return messages
 
     def _sorted(
-        self, change: Transaction, name: SessionName, limit: int, now: datetime, uptime: float
+        self, change: Transaction, name: SessionName, limit: int, uptime: float
     ) -> tuple[list[int], list[int]]:
         """Return the numbers to give out now, and those that are too old."""
         mine: list[int] = []
         expired: list[int] = []
         waiting: set[str] = set()
         alive: dict[str, bool] = {self._token: True}
-        for number, sender, expires_at, waits_since, waits_s, holder, held_since in change.execute(
-            f"SELECT number, sender, expires_at, {_WAITS} FROM message"
+        for number, sender, holder, held_since, is_over in change.execute(
+            f"SELECT number, sender, holder, held_since, {OVER} FROM message"
             " WHERE receiver = ? AND outcome IS NULL ORDER BY number",
+            *clocks(),
             str(name),
         ):
             if holder and 0 <= uptime - held_since < settings.LEASE_S:
@@ -211,7 +204,7 @@ class Reader:
                     if holder != self._token:
                         waiting.add(sender)
                     continue
-            if _is_over(expires_at, waits_since, waits_s, now, uptime):
+            if is_over:
                 expired.append(number)
             elif sender not in waiting:
                 mine.append(number)
@@ -251,15 +244,6 @@ def _life(pid: int) -> str | None:
 def _is_alive(holder: str) -> bool:
     pid, life, _ = holder.split(":")
     return _life(int(pid)) == life
-
-
-def _is_over(
-    expires_at: str, waits_since: float, waits_s: float, now: datetime, uptime: float
-) -> bool:
-    """Return whether a message is too old: by the wall clock, which somebody may have turned, and
-    by the other one, unless that began anew since.
-    """
-    return expires_at <= stamp(now) and not 0 <= uptime - waits_since < waits_s
 
 
 def acknowledge(change: Transaction, swarm: str, name: SessionName, ids: Iterable[int]) -> int:
@@ -308,19 +292,23 @@ def history(store: Store, name: SessionName | None, limit: int) -> list[Message]
     where = "" if name is None else "WHERE sender = ? OR receiver = ?"
     words = [] if name is None else [str(name)] * 2
     rows = store.rows(
-        f"SELECT {_COLUMNS}, {_WAITS} FROM message {where} ORDER BY number DESC LIMIT ?",
+        f"SELECT {_COLUMNS}, {OVER} FROM message {where} ORDER BY number DESC LIMIT ?",
+        *clocks(),
         *words,
         limit,
     )
-    now, uptime = clock.now(), clock.monotonic()
-    return [_message(row[:-4], now, row[-4:], uptime) for row in reversed(rows)]
+    return [_message(row[:-1], bool(row[-1])) for row in reversed(rows)]
 
 
-def _message(row: Any, now: datetime, waits: Any = None, uptime: float = 0.0) -> Message:
+def _row(change: Transaction, number: int | None) -> Any:
+    return change.execute(f"SELECT {_COLUMNS} FROM message WHERE number = ?", number).fetchone()
+
+
+def _message(row: Any, is_over: bool = False) -> Message:
     number, sender, receiver, kind, text, sent_at, expires_at, given, reply_to, outcome = row
     if outcome is not None:
         state = MessageState(outcome)
-    elif waits and _is_over(expires_at, waits[0], waits[1], now, uptime):
+    elif is_over:
         state = MessageState.EXPIRED
     else:
         state = MessageState.GIVEN if given else MessageState.WAITING

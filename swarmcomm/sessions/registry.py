@@ -29,17 +29,26 @@ from swarmcomm.sessions.names import SessionName, child_name, parse
 from swarmcomm.store import NO_SERVER, Event, Found, Place, stamp, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from swarmcomm.store import Store, Transaction
 
-_COLUMNS = """
+#: Whether a message is too old: by the wall clock, which somebody may have turned, and by the other
+#: one, unless that began anew since. Takes the values of :func:`clocks`.
+OVER = "(expires_at <= ? AND (? < waits_since OR ? >= waits_since + waits_s))"
+
+_COLUMNS = f"""
     name, status, progress, details, parent, registered_at, changed_at, (
         SELECT count(*) FROM message
-        WHERE receiver = session.name AND outcome IS NULL AND expires_at > ?
+        WHERE receiver = session.name AND outcome IS NULL AND NOT {OVER}
     )
 """
+
+
+def clocks() -> tuple[str, float, float]:
+    """Return now by both clocks, as OVER takes it."""
+    uptime = clock.monotonic()
+    return stamp(clock.now()), uptime, uptime
 
 
 def found(swarm: str, name: SessionName, text: str, *flags: str, state: str | None = None) -> Found:
@@ -90,14 +99,14 @@ def register(store: Store, swarm: str, master: SessionName, child: SessionName) 
             parent = None if name.is_master else str(master)
             added = change.execute(
                 "INSERT INTO session (name, parent, status, progress, registered_at, changed_at)"
-                " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING number",
+                " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (name) DO NOTHING",
                 str(name),
                 parent,
                 Status.UNKNOWN,
                 now,
                 now,
             )
-            if list(added):
+            if added.rowcount:
                 text = f"registered under {parent}" if parent else "registered as a master"
                 change.tell([found(swarm, name, text, "session", "registered")])
         ((since,),) = change.execute("SELECT registered_at FROM session WHERE name = ?", str(child))
@@ -156,8 +165,7 @@ def report(
         SessionNotRegisteredError: it is not registered.
         WrongStatusError: the status cannot follow the one that it has.
     """
-    now = clock.now()
-    was = one(change.execute, name, now)
+    was = one(change.execute, name)
     is_new = status is not was.status
     if is_new and status not in NEXT[was.status]:
         raise WrongStatusError(_wrong(name, was.status, status))
@@ -172,7 +180,7 @@ def report(
         status,
         progress,
         kept,
-        stamp(now),
+        stamp(clock.now()),
         str(name),
     )
     said = json.loads(kept) if kept is not None else None
@@ -181,7 +189,7 @@ def report(
         text += f": {said if isinstance(said, str) else kept}"
     state = status.lower() if is_new else None
     change.tell([found(swarm, name, text, "session", state=state)])
-    return one(change.execute, name, now)
+    return one(change.execute, name)
 
 
 def _progress(was: SessionStatus, status: Status) -> int:
@@ -198,13 +206,13 @@ def _wrong(name: SessionName, was: Status, status: Status) -> str:
     return f"{name} is {was}, which {status} cannot follow; {was} is followed by {follows}{again}"
 
 
-def one(execute: Any, name: SessionName, now: datetime) -> SessionStatus:
+def one(execute: Any, name: SessionName) -> SessionStatus:
     """Return what a session said last; *execute* runs a statement.
 
     Raises:
         SessionNotRegisteredError: it is not registered.
     """
-    rows = list(execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", stamp(now), str(name)))
+    rows = list(execute(f"SELECT {_COLUMNS} FROM session WHERE name = ?", *clocks(), str(name)))
     if not rows:
         raise _not_registered(name)
     return _status(rows[0])
@@ -234,7 +242,7 @@ def children(store: Store, master: SessionName) -> list[SessionStatus]:
     check_registered(store.rows, master)
     rows = store.rows(
         f"SELECT {_COLUMNS} FROM session WHERE parent = ? ORDER BY number",
-        stamp(clock.now()),
+        *clocks(),
         str(master),
     )
     return [_status(row) for row in rows]
@@ -242,49 +250,45 @@ def children(store: Store, master: SessionName) -> list[SessionStatus]:
 
 def everyone(store: Store) -> list[SessionStatus]:
     """Return all sessions, in the order in which they were registered."""
-    now = stamp(clock.now())
-    rows = store.rows(f"SELECT {_COLUMNS} FROM session ORDER BY number", now)
+    rows = store.rows(f"SELECT {_COLUMNS} FROM session ORDER BY number", *clocks())
     return [_status(row) for row in rows]
 
 
 def forget(change: Transaction, swarm: str, before: datetime) -> int:
     """Remove the sessions that are over, and messages that are; return how many sessions."""
-    old = stamp(before)
+    old, now = stamp(before), clocks()
     unread = (
-        "EXISTS (SELECT 1 FROM message WHERE outcome IS NULL AND expires_at > ?"
+        f"EXISTS (SELECT 1 FROM message WHERE outcome IS NULL AND NOT {OVER}"
         " AND (sender = session.name OR receiver = session.name))"
     )
-    gone: list[str] = []
-    now = stamp(clock.now())
-    gone += _names(
-        change.execute(
-            "DELETE FROM session WHERE parent IS NOT NULL AND changed_at < ?"
-            f" AND status IN (?, ?, ?) AND NOT {unread} RETURNING name",
-            old,
-            *ENDS,
-            now,
-        )
-    )
-    gone += _names(
-        change.execute(
-            "DELETE FROM session WHERE parent IS NULL AND changed_at < ? AND NOT EXISTS"
-            " (SELECT 1 FROM session AS child WHERE child.parent = session.name) RETURNING name",
-            old,
-        )
-    )
-    for name in gone:
-        change.execute("DELETE FROM message WHERE sender = ? OR receiver = ?", name, name)
-    change.execute(
-        "DELETE FROM message WHERE sent_at < ? AND (outcome IS NOT NULL OR expires_at <= ?)",
+    gone = _remove(
+        change,
+        f"parent IS NOT NULL AND changed_at < ? AND status IN (?, ?, ?) AND NOT {unread}",
         old,
-        now,
+        *ENDS,
+        *now,
+    )
+    gone += _remove(
+        change,
+        "parent IS NULL AND changed_at < ? AND NOT EXISTS"
+        " (SELECT 1 FROM session AS child WHERE child.parent = session.name)",
+        old,
+    )
+    change.execute(
+        f"DELETE FROM message WHERE sent_at < ? AND (outcome IS NOT NULL OR {OVER})", old, *now
     )
     change.tell(found(swarm, parse(name), "forgotten", "session", "forgotten") for name in gone)
     return len(gone)
 
 
-def _names(rows: Iterable[Any]) -> list[str]:
-    return [name for (name,) in rows]
+def _remove(change: Transaction, where: str, *values: object) -> list[str]:
+    """Remove sessions with all their messages, and return their names."""
+    query = f"SELECT name FROM session WHERE {where}"
+    names = [name for (name,) in change.execute(query, *values).fetchall()]
+    for name in names:
+        change.execute("DELETE FROM session WHERE name = ?", name)
+        change.execute("DELETE FROM message WHERE sender = ? OR receiver = ?", name, name)
+    return names
 
 
 def _status(row: Any) -> SessionStatus:

@@ -68,8 +68,9 @@ class Transaction:
         """Take a connection with an open transaction."""
         self._connection = connection
 
-    def execute(self, query: str, *values: object) -> Iterator[Any]:
+    def execute(self, query: str, *values: object) -> sqlite3.Cursor:
         """Run one statement; its rows are read as they are taken."""
+        # Without RETURNING: systems with a new enough tmux may have an SQLite of 3.34.
         return self._connection.execute(query, values)
 
     def tell(self, found: Iterable[Found]) -> None:

@@ -392,7 +392,10 @@ def test_t18_a_clock_that_is_turned_forward_does_not_make_messages_old(
     coordinator: Coordinator, turned: Clock
 ) -> None:
     send(coordinator, "a")
+    coordinator.report_session_status(CHILD, "COMPLETED")
     turned.wall += timedelta(days=365)
+    assert coordinator.query_session_status(CHILD)[0].unread == 1
+    assert coordinator.forget(turned.wall) == 0
     assert texts(coordinator.get_session_messages(CHILD)) == ["a"]
 
 
