@@ -328,7 +328,24 @@ def test_what_another_wrote_is_quoted_cut_and_no_marker(environ: dict[str, str])
         assert "[ERROR]" not in text
 
 
-def test_calls_that_are_made_at_once_are_done_in_their_order(environ: dict[str, str]) -> None:
+#: Every other message takes longer to be looked at.
+UNEVEN = """
+import time
+import swarmcomm.sessions.messages as messages
+really = messages.check_outgoing
+def check_outgoing(out):
+    time.sleep(0.02 * (1 - int(out.message) % 2))
+    return really(out)
+messages.check_outgoing = check_outgoing
+"""
+
+
+def test_calls_that_are_made_at_once_are_done_in_their_order(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(UNEVEN)
+    environ = {**environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
     async def send(client: Client) -> None:
         await register(client)
         async with anyio.create_task_group() as group:

@@ -87,7 +87,6 @@ class Banner(importlib.abc.MetaPathFinder):
                 sys.__stdout__.write('{"jsonrpc": "2.0", "id": 1, "result": {}}')
                 os.write(1, b"written in a tool")
                 subprocess.run(["echo", "a child of a tool"], check=True)
-                assert sys.stdin.read() == ""
                 warnings.warn("a warning of a tool")
                 return really(store)
             registry.everyone = everyone
@@ -121,6 +120,32 @@ def test_d09_whatever_is_printed_standard_output_is_protocol(
         assert noise in log
     for noise in ("written in a tool", "a child of a tool", "a warning of a tool", "RuntimeError"):
         assert noise in log
+
+
+GREEDY = """
+import subprocess, sys
+import swarmcomm.sessions.registry as registry
+def everyone(store):
+    assert sys.stdin.read() == ""
+    assert subprocess.run(["cat"], stdout=subprocess.PIPE, check=True).stdout == b""
+    return []
+registry.everyone = everyone
+"""
+
+
+def test_d09_who_reads_standard_input_takes_nothing_of_the_protocol(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(GREEDY)
+    with start({**environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}) as server:
+        try:
+            write(server, HELLO, tool_line(1, "query_session_status"))
+            write(server, registering(2))
+            answers = [read_line(server.stdout) for _ in range(3)]
+            assert [each["id"] for each in answers] == [0, 1, 2]
+            assert not any(each["result"].get("isError") for each in answers)
+        finally:
+            server.kill()
 
 
 NONSENSE = [
