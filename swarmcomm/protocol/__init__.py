@@ -10,7 +10,9 @@ from swarmcomm.protocol.grammar import (
     Marker,
     WireId,
     check_task_id,
+    columns,
     make_tag,
+    without_marks,
 )
 from swarmcomm.protocol.outgoing import (
     DESCRIPTION_MAX_BYTES,
@@ -58,6 +60,7 @@ __all__ = [
     "check_description",
     "check_task_id",
     "check_text",
+    "columns",
     "compose",
     "ends_with_tail",
     "has_escape",
@@ -75,4 +78,5 @@ __all__ = [
     "step",
     "tail",
     "task_counts",
+    "without_marks",
 ]

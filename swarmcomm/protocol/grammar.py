@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -94,6 +95,10 @@ class WireId:
         return cls(task_id, tag if plus else None)
 
 
+#: Unicode's categories of characters that combine with others, or are not seen.
+_MARKS = frozenset({"Mn", "Me", "Cf"})
+
+
 def check_task_id(text: str) -> None:
     """Accept *text* as a task id, or raise InvalidInputError (protocol.md 3.1)."""
     if not _TASK_ID.fullmatch(text):
@@ -118,6 +123,28 @@ def clean(line: str) -> str:
     if not line.isprintable():
         line = _CONTROL.sub("", line.replace("\t", " "))
     return line.rstrip(" ")
+
+
+def without_marks(text: str) -> str:
+    """Return of *text* what is read in every way alike.
+
+    A terminal may lose characters that have no cell of their own: tmux 3.3a loses joiners between
+    emoji that were not written at once.
+    """
+    if text.isascii():
+        return text
+    return "".join(char for char in text if unicodedata.category(char) not in _MARKS)
+
+
+def columns(text: str) -> int:
+    """Return how many cells of a terminal *text* takes."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(char: str) -> int:
+    if unicodedata.category(char) in _MARKS:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def cut(text: str, limit: int) -> str:

@@ -58,10 +58,16 @@ class LineBuffer:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._raw = ""
         self._segment = 0  # characters since the last carriage return
+        self._began = False
         self._append(f"{unfinished.ljust(column)}\r" + (f"\x1b[{column}C" if column else ""))
+
+    def takes(self, data: bytes) -> bool:
+        """Tell whether *data* can be what comes next: not the second half of a character."""
+        return self._began or data[:1] < b"\x80" or data[:1] >= b"\xc0"
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that *data* completes, without blanks at their ends."""
+        self._began = True
         *whole, rest = self._decode(data).split("\n")
         lines = []
         for raw in whole:

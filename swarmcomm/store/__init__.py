@@ -118,7 +118,7 @@ class Store:
         return self._database.note
 
     def record(
-        self, found: Sequence[Found], anchors: Mapping[Place, str] | None = None
+        self, found: Sequence[Found], anchors: Mapping[Place, tuple[str, int]] | None = None
     ) -> list[Event]:
         """Store what is new of *found* and the *anchors* in one transaction.
 
@@ -126,17 +126,26 @@ class Store:
         again, and gets the witnesses that it did not have: an answer is the same by pane,
         exchange, marker and text, a near miss by pane, reason and line, a state when it is the
         newest of its pane. A notice is always new.
+
+        An anchor comes with the number of the newest answer that its reader had read before these:
+        readers that are behind do not move it back.
         """
         # All that takes time is done without the lock.
         prepared = [(one, identity(one), row_of(one.event)) for one in found]
         with self._database.writing() as connection:
-            for place, anchor in (anchors or {}).items():
-                connection.execute(
-                    "INSERT INTO anchor VALUES (?, ?, ?) ON CONFLICT (server, pane_id)"
-                    " DO UPDATE SET anchor = excluded.anchor",
-                    (place.server, place.pane_id, anchor),
-                )
             rows = [_record(connection, *one) for one in prepared]
+            newest = {
+                one.place: number
+                for one, (number, _) in zip(found, rows, strict=True)
+                if one.event.marker
+            }
+            for place, (anchor, reached) in (anchors or {}).items():
+                connection.execute(
+                    "INSERT INTO anchor VALUES (?, ?, ?, ?) ON CONFLICT (server, pane_id)"
+                    " DO UPDATE SET anchor = excluded.anchor, number = excluded.number"
+                    " WHERE excluded.number >= number",
+                    (place.server, place.pane_id, anchor, max(reached, newest.get(place, 0))),
+                )
         return [event_of(number, row) for number, row in rows]
 
     @contextmanager
@@ -237,12 +246,14 @@ class Store:
         rows = self._rows(_NEWEST_STATE, server, pane_id)
         return event_of(rows[0][0], rows[0][1:]) if rows else None
 
-    def anchor(self, server: str, pane_id: str) -> str:
-        """Return where the reading of a pane stands; "" where nobody said."""
-        rows = self._rows(
-            "SELECT anchor FROM anchor WHERE server = ? AND pane_id = ?", server, pane_id
-        )
-        return str(rows[0][0]) if rows else ""
+    def anchor(self, server: str, pane_id: str) -> tuple[str, int]:
+        """Return where the reading of a pane stands, and the number of the newest answer above it.
+
+        "" and 0 where nobody said.
+        """
+        query = "SELECT anchor, number FROM anchor WHERE server = ? AND pane_id = ?"
+        rows = self._rows(query, server, pane_id)
+        return (str(rows[0][0]), int(rows[0][1])) if rows else ("", 0)
 
     def prune(self, before: datetime, session: str | None = None) -> int:
         """Remove the events of a time before *before*, of *session* or of all; return how many.

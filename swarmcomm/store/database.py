@@ -94,6 +94,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX received ON message (receiver, outcome, number)",
         "CREATE INDEX sent ON message (sender, number)",
     ),
+    (
+        # number: the newest answer that stands above the anchor.
+        "DROP TABLE anchor",
+        """
+        CREATE TABLE anchor (
+            server TEXT NOT NULL,
+            pane_id TEXT NOT NULL,
+            anchor TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            PRIMARY KEY (server, pane_id)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 #: Seconds after which what was being made is somebody's who was killed.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from swarmcomm.protocol import Marker
+from swarmcomm.protocol import Marker, without_marks
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -84,7 +84,7 @@ def identity(found: Found) -> bytes | None:
         return None
     else:
         what = event.flags[:1]
-    whole = json.dumps((place.server, place.pane_id, what, event.text))
+    whole = json.dumps((place.server, place.pane_id, what, without_marks(event.text)))
     return blake2b(whole.encode(), digest_size=16).digest()
 
 

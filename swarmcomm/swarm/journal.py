@@ -82,6 +82,7 @@ class Journal:
         self._began_at: int | None = None  # the last number when the store was first opened
         self._last = 0
         self._given: set[int] = set()
+        self._reached: dict[Place, int] = {}  # the newest answer that this reader has read
         self._unstored: list[Found] = []
         self._troubles: list[Event] = []
 
@@ -93,24 +94,27 @@ class Journal:
 
     def remember(self, place: Place) -> Memory:
         """Return what is known of a pane; nothing where the store cannot be used."""
-        told = partial(self._told, place)
+        told = partial(self._told, place, None)
         try:
             store = self._opened()
             if store is None:
                 return Memory(told)
             state = store.newest_state(place.server, place.pane_id)
             last_state = (State(state.state), state.text) if state and state.state else None
-            return Memory(told, store.anchor(place.server, place.pane_id), last_state)
+            anchor, reached = store.anchor(place.server, place.pane_id)
+            self._reached[place] = reached
+            return Memory(told, partial(self._told, place, reached), anchor, last_state)
         except StoreError as error:
             self._give_up(error)
             return Memory(told)
 
-    def _told(self, place: Place, wire_id: str) -> list[WitnessedAnswer]:
-        """Return what was told of a wire id before this watcher began."""
+    def _told(self, place: Place, until: int | None, wire_id: str) -> list[WitnessedAnswer]:
+        """Return what was told of a wire id up to *until*, None: before this watcher began."""
         if self._store is None:
             return []
         try:
-            told = self._store.told(place.server, place.pane_id, wire_id, self._began_at)
+            until = self._began_at if until is None else until
+            told = self._store.told(place.server, place.pane_id, wire_id, until)
         except StoreError as error:
             self._give_up(error)
             return []
@@ -143,7 +147,13 @@ class Journal:
         late = self._unstored
         if not (late or found or anchors):
             return []
-        stored = store.record([*late, *found], anchors)
+        every = [*late, *found]
+        places = {place: (anchor, self._reached.get(place, 0)) for place, anchor in anchors.items()}
+        stored = store.record(every, places)
+        for one, event in zip(every, stored, strict=True):
+            if event.marker:
+                number = max(event.number or 0, self._reached.get(one.place, 0))
+                self._reached[one.place] = number
         # Those were given out without a number.
         self._given.update(event.number or 0 for event in stored[: len(late)])
         self._unstored = []

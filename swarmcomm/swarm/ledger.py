@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmcomm import protocol
-from swarmcomm.protocol import ENDS, Marker
+from swarmcomm.protocol import ENDS, Marker, without_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -187,11 +187,13 @@ def _end(entries: Sequence[Entry]) -> Entry | None:
 def _is_same(entry: Entry, witness: str, answer: protocol.Answer) -> bool:
     """Tell whether *answer* is the one of *entry*, both of one marker.
 
-    A witness tells each of its own with one text. Of another witness the text may differ by
-    Markdown and by a wrap; an ACK and an end are there only once.
+    A witness tells each of its own with one text, but for marks that were lost. Of another witness
+    the text may differ by Markdown and by a wrap; an ACK and an end are there only once. tmux can
+    forget that a row was wrapped: then an end that was told whole shows only its first row.
     """
     if witness in entry.told:
-        return entry.told[witness] == answer.text
+        told, text = without_marks(entry.told[witness]), without_marks(answer.text)
+        return told == text or (answer.marker in ENDS and bool(text) and told.startswith(text))
     if answer.marker not in (Marker.WAIT, Marker.HELP):
         return True
     ours, theirs = (_letters(text) for text in (answer.text, entry.answer.text))

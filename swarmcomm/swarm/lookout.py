@@ -74,7 +74,8 @@ class Lookout:
     def anchors(self, now: bool) -> dict[Place, str]:
         """Return where the reading of each window stands that has gone on since it was returned.
 
-        That is asked for *now* when something was seen; else it can wait for some seconds.
+        That is asked for *now* when something was seen; else it can wait for some seconds. "" is no
+        place any more.
         """
         if not now and clock.monotonic() < self._anchors_at:
             return {}
@@ -82,7 +83,7 @@ class Lookout:
         return {
             watched.place: anchor
             for watched in self._watched
-            if watched.place and (anchor := watched.moved_anchor())
+            if watched.place and (anchor := watched.moved_anchor()) is not None
         }
 
     def _round(self, deadline: float) -> list[Sighting]:

@@ -117,9 +117,20 @@ class Gaze:
         self.pane = pane
         return self.manner
 
-    def read(self, pane: Pane, text: str) -> tuple[list[Entry], list[protocol.NearMiss]]:
-        """Return the new entries and near misses of *text*, history and screen of *pane*."""
+    def read(
+        self, pane: Pane, text: str, alternate: bool = False
+    ) -> tuple[list[Entry], list[protocol.NearMiss]]:
+        """Return the new entries and near misses of *text*, history and screen of *pane*.
+
+        What an *alternate* screen shows may be a part of a text, or one of long ago: on it no
+        exchange begins that was over, and the screen behind it stays what it was.
+        """
         style = self.style
+        if alternate and style is None:
+            read = protocol.read(text, self.ask, pane.width, style, self.exact)
+            fresh = [a for a in read.answers if not self.ledger.is_over(SCREEN, str(a.wire_id))]
+            taken = [self.ledger.take(SCREEN, answer) for answer in fresh]
+            return [entry for entry in taken if entry], self.new_near(read.near_misses)
         self._open_ids = protocol.open_ids(text, pane.width, style)
         self._reading = read = protocol.read(text, self.ask, pane.width, style, self.exact)
         is_first = self._sent is None

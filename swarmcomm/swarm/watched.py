@@ -44,11 +44,12 @@ class Sighting:
 class Memory:
     """What was told of a pane by readers that are gone.
 
-    *told* returns the answers of a wire id; None where what was told is known already. *anchor* is
-    where their reading stands, *state* the one that was told last.
+    *told* returns the answers of a wire id, *above* those that stand above the place that *anchor*
+    says; None where what was told is known already. *state* is the one that was told last.
     """
 
     told: Callable[[str], Sequence[WitnessedAnswer]] | None = None
+    above: Callable[[str], Sequence[WitnessedAnswer]] | None = None
     anchor: str = ""
     state: tuple[State, str] | None = None
 
@@ -67,19 +68,24 @@ class Watched:
         self._not_before = 0.0
         self._told_state: tuple[State, str] = (State.IDLE, "")
         self._paints_until = 0.0
-        self._printed_at = 0.0
+        self._elsewhere = False  # an alternate screen hides what was printed
+        self._row = ("", 0.0)  # the unfinished one, and since when it has been so
         self._looked_at: Pane | None = None
         self._lines: LineBuffer | None = None
         self._hearer: Hearer | None = None
         self._anchor: Anchor | None = None
         self._saved: Anchor | None = None
+        self._told_before: Callable[[str], Sequence[WitnessedAnswer]] | None = None
 
     def begin(self, place: Place, memory: Memory) -> None:
         """Turn to a pane that was not watched before."""
         self._forget_reading()
         self.place = place
         if memory.told:
-            self.gaze.begin(Ledger(memory.told))
+            # What stands below the place is read, and numbered, once more.
+            above = memory.above if memory.anchor else None
+            self.gaze.begin(Ledger(above or memory.told))
+            self._told_before = memory.told if above else None
         if memory.state:
             # What is still another state than idle is visible already: it comes first, and the
             # store knows its number.
@@ -96,14 +102,21 @@ class Watched:
 
     def _forget_reading(self) -> None:
         self._lines = self._hearer = self._anchor = self._saved = self._looked_at = None
+        self._told_before = None
         self._is_lost = True
         self.due = 0.0
 
-    def moved_anchor(self) -> str:
-        """Return the place where reading stands, if it has moved since the last call, else ""."""
+    def moved_anchor(self) -> str | None:
+        """Return the place where reading stands if it has moved since the last call, else None.
+
+        "" is no place any more: what was painted is not read on from a place.
+        """
+        if self._anchor is None and self._saved is not None:
+            self._saved = None
+            return ""
         anchor = self._hearer.anchor if self._hearer else None
         if anchor is None or anchor == self._saved:
-            return ""
+            return None
         self._saved = anchor
         return json.dumps([anchor.above, *anchor.words])
 
@@ -127,7 +140,8 @@ class Watched:
     def beat(self, pane: Pane, now: float) -> None:
         """See what nothing wakes us for: an end of the program, hooks, an unfinished row."""
         known = self.gaze.pane
-        gone_on = self._hearer is None and self._prints and now >= self._paints_until
+        reads_on = self._prints and not self._elsewhere and now >= self._paints_until
+        gone_on = self._hearer is None and reads_on
         if (
             known is None
             or (pane.dead, pane.agent, pane.width) != (known.dead, known.agent, known.width)
@@ -138,10 +152,15 @@ class Watched:
 
     def hear(self, data: bytes) -> list[Sighting]:
         """Return what is new in what the program has just printed."""
-        now = self._printed_at = clock.monotonic()
+        now = clock.monotonic()
+        self._elsewhere = False
         if self._is_lost or self._hearer is None:
             self._look_in(settings.SETTLE_S)
         if self._is_lost or self._lines is None:
+            return []
+        if not self._lines.takes(data):
+            # The look before was taken in the middle of a character.
+            self.lose()
             return []
         lines = self._lines.feed(data)
         if self._lines.painted:
@@ -149,12 +168,12 @@ class Watched:
             self._paints_until = now + settings.PAINTS_S
         seen = self._told(lines)
         if self._paints_until > now:
-            self._hearer = self._anchor = None
+            self._leave_place()
             self._look_in(settings.SETTLE_S)
         elif self._wants_screen:
             self._look_in(settings.SETTLE_S)
-        elif "[" in self._lines.unfinished:
-            self._look_in(settings.UNFINISHED_S)
+        else:
+            self._is_still(self._lines.unfinished)
         return seen
 
     def look(self, pane: Pane) -> list[Sighting]:
@@ -168,15 +187,19 @@ class Watched:
         self.due = None
         manner = self.gaze.face(pane)
         # What is taken from a window must be told, so all that can fail comes before it.
-        if not self._prints or began < self._paints_until:
+        if not self._prints:
             seen = self._look_at_screen(pane)
             state = self.gaze.see_state(pane)
         else:
-            state = self.gaze.see_state(pane) if manner.ready else (State.UNKNOWN, "")
-            seen = self._go_on_reading(pane, began)
+            has_state = pane.dead or manner.ready
+            state = self.gaze.see_state(pane) if has_state else (State.UNKNOWN, "")
+            if began < self._paints_until:
+                seen = self._read_painted(pane, self._connection.snapshot(pane.pane_id))
+            else:
+                seen = self._go_on_reading(pane)
         if pane.dead or manner.ready:
             seen += self.tell_state(self._at, state)
-        self._looked_at, self._is_lost, self._trouble = pane, False, ""
+        self._looked_at, self._is_lost, self._trouble = pane, self._lines is None, ""
         seconded, self.gaze.ledger.seconded = self.gaze.ledger.seconded, []
         seen += [Sighting(self._at, e.witnessed(), again=True) for e in seconded]
         # However fast it changes, looking at it takes a part of the time only.
@@ -214,13 +237,12 @@ class Watched:
         at = max(clock.monotonic() + seconds, self._not_before)
         self.due = at if self.due is None else min(self.due, at)
 
-    def _go_on_reading(self, pane: Pane, now: float) -> list[Sighting]:
+    def _go_on_reading(self, pane: Pane) -> list[Sighting]:
         is_new = self._connection.streams or pane != self._looked_at
         if self._hearer is None or (self._is_lost and is_new):
-            self._printed_at = now
             return self._read_on(pane)
         near_misses = self.gaze.near_misses(pane) if self.gaze.ask else []
-        return [*self._take_unfinished(pane, now), *self._near(near_misses)]
+        return [*self._take_unfinished(pane), *self._near(near_misses)]
 
     def _look_at_screen(self, pane: Pane) -> list[Sighting]:
         if self._lines is None:
@@ -228,15 +250,33 @@ class Watched:
         answers, near_misses = self.gaze.look([pane])
         return [*(Sighting(self._at, each) for each in answers), *self._near(near_misses)]
 
+    def _read_painted(self, pane: Pane, snapshot: Snapshot) -> list[Sighting]:
+        """Read what stands there, but for the row that is being written."""
+        self._elsewhere = snapshot.alternate
+        self._leave_place()
+        _, self._lines = _lines_of(snapshot, pane.width)
+        rows = snapshot.text.removesuffix("\n").split("\n")
+        if snapshot.alternate:
+            rows = _visible(rows, snapshot.height, pane.width)
+        at = _row_of_cursor(snapshot, rows)
+        if not pane.dead and not self._is_still(rows[at]):
+            rows[at] = ""
+        entries, near_misses = self.gaze.read(pane, "\n".join(rows), snapshot.alternate)
+        seen = [Sighting(self._at, each) for each in self.gaze.wanted(entries)]
+        return seen + self._near(near_misses)
+
     def _read_on(self, pane: Pane) -> list[Sighting]:
         """Go on behind the last line that was read, wherever it stands by now."""
         snapshot = self._connection.snapshot(pane.pane_id)
+        if snapshot.alternate:
+            return self._read_painted(pane, snapshot)
         whole, self._lines = _lines_of(snapshot, pane.width)
         seen: list[Sighting] = []
         found = self._anchor.find(whole, snapshot.may_be_cut) if self._anchor else None
         if self._anchor and found is None:
             gap = "lines of it scrolled away, or were cleared, before they were read"
             seen.append(Sighting(self._at, notice=("gap", gap)))
+            self._leave_place()
         known = whole if found is None else whole[:found]
         if self._hearer is None or found is None:
             self._hearer = Hearer(pane.width, self.gaze.wire_id)
@@ -248,8 +288,13 @@ class Watched:
             seen += self._near(near_misses)
         self._hearer.go_on(pane.width, len(known))
         seen += self._told(whole[len(known) :])
-        if "[" in self._lines.unfinished:
-            self._look_in(settings.UNFINISHED_S)
+        self._told_before = None
+        row = self._lines.unfinished
+        if pane.dead or self._is_still(row):
+            seen += self._take_unfinished(pane)
+        elif self._connection.streams and not row.isascii():
+            # Nobody agrees on the cells of emoji: where it goes on is seen when it has.
+            self._lines = None
         return seen
 
     def _told(self, lines: list[str]) -> list[Sighting]:
@@ -273,18 +318,34 @@ class Watched:
             return ask is None or str(wire_id) == ask
         return self._hearer is not None and self._hearer.newest(ask) == wire_id
 
-    def _take_unfinished(self, pane: Pane, now: float) -> list[Sighting]:
+    def _take_unfinished(self, pane: Pane) -> list[Sighting]:
         """Take a row without a newline as it stands when nothing is added to it any more."""
         assert self._lines is not None
         assert self._hearer is not None
         row = self._lines.unfinished
-        if "[" not in row:
-            return []
-        if not pane.dead and now < self._printed_at + settings.UNFINISHED_S:
-            self._look_in(settings.UNFINISHED_S)
+        if not pane.dead and not self._is_still(row):
             return []
         heard = self._hearer.tentative(row)
         return self._sightings(heard) if heard else []
+
+    def _leave_place(self) -> None:
+        """Read no more on from a place: whatever was told counts as read."""
+        self._hearer = self._anchor = None
+        if self._told_before:
+            self.gaze.ledger = Ledger(self._told_before)
+            self._told_before = None
+
+    def _is_still(self, row: str) -> bool:
+        """Tell whether *row* is not written any more, though nothing ended it; else look later."""
+        now = clock.monotonic()
+        row = row.rstrip()
+        if row != self._row[0]:
+            self._row = (row, now)
+        left = self._row[1] + settings.UNFINISHED_S - now
+        if "[" not in row or left <= 0:
+            return True
+        self._look_in(left)
+        return False
 
     def _near(self, near_misses: Iterable[protocol.NearMiss]) -> list[Sighting]:
         return [Sighting(self._at, near_miss=near) for near in near_misses]
@@ -292,10 +353,24 @@ class Watched:
 
 def _lines_of(snapshot: Snapshot, width: int) -> tuple[list[str], LineBuffer]:
     """Return the lines that have ended, and the row of the cursor, in which printing goes on."""
-    column, row = snapshot.cursor
+    column = snapshot.cursor[0]
     rows = snapshot.text.removesuffix("\n").split("\n")
-    rows = rows[: max(1, len(rows) - (snapshot.height - 1 - row))]
+    rows = rows[: _row_of_cursor(snapshot, rows) + 1]
     unfinished = rows.pop()
     if len(unfinished) > width:
         column = len(unfinished)
     return rows, LineBuffer(unfinished.rstrip(), column)
+
+
+def _row_of_cursor(snapshot: Snapshot, rows: Sequence[str]) -> int:
+    """Return which of *rows* the cursor stands in, if those below it are not wrapped."""
+    return max(0, len(rows) - (snapshot.height - snapshot.cursor[1]))
+
+
+def _visible(rows: list[str], height: int, width: int) -> list[str]:
+    """Return the last of *rows*, which fill a screen: above it is the history of another one."""
+    used, at = 0, len(rows)
+    while at > 0 and used < height:
+        at -= 1
+        used += max(1, -(-protocol.columns(rows[at]) // width))
+    return rows[at:]

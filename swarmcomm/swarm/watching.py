@@ -50,8 +50,8 @@ def poll(
     yield from answers
     if any(_satisfies(answer, until, first=True) for answer in answers):
         return
-    known = {(answer.marker, answer.text) for answer in answers}
-    answers = [answer for answer in stored() if (answer.marker, answer.text) not in known]
+    known = {_said(answer) for answer in answers}
+    answers = [answer for answer in stored() if _said(answer) not in known]
     yield from answers
     if any(_satisfies(answer, until, first=True) for answer in answers):
         return
@@ -70,6 +70,10 @@ def poll(
                 return
             if any(each.state and each.state[0] is State.GONE for each in seen):
                 find_pane(list_panes(connection, gaze.session), gaze.session, gaze.window)
+
+
+def _said(answer: WitnessedAnswer) -> tuple[protocol.Marker, str]:
+    return answer.marker, protocol.without_marks(answer.text)
 
 
 def _satisfies(

@@ -48,7 +48,7 @@ _MOVES = frozenset(
     ("window-add", "window-close", "unlinked-window-add", "unlinked-window-close", "layout-change")
 )
 
-_SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit}"
+_SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit} #{alternate_on}"
 _BUFFER = re.compile(r"swarmcomm-([0-9]+)-[0-9]+")
 _numbers = itertools.count(1)
 
@@ -58,7 +58,7 @@ class Snapshot:
     """History and screen of a pane, oldest row first, rows that tmux wrapped joined.
 
     *cursor* is column and row of the screen, *height* its rows, *history* the rows above it, of
-    which *limit* are kept at most.
+    which *limit* are kept at most. An *alternate* screen hides the one on which lines are printed.
     """
 
     text: str
@@ -66,6 +66,7 @@ class Snapshot:
     height: int
     history: int
     limit: int
+    alternate: bool
 
     @property
     def may_be_cut(self) -> bool:
@@ -397,10 +398,10 @@ def _text(reply: Reply, command: str) -> str:
 
 def _snapshot(text: str, sizes: str) -> Snapshot:
     try:
-        column, row, height, history, limit = map(int, sizes.split())
+        column, row, height, history, limit, alternate = map(int, sizes.split())
     except ValueError as error:
         raise NotFoundError("tmux: the pane is gone") from error
-    return Snapshot(text, (column, row), height, history, limit)
+    return Snapshot(text, (column, row), height, history, limit, bool(alternate))
 
 
 def _is_running(pid: int) -> bool:

@@ -57,13 +57,9 @@ def as_nobody(what: Callable[..., object], *args: object) -> None:
     assert run(child) == 0
 
 
-def die_at(step: int, every: int) -> None:
-    """Let this process kill itself at *step* of what it does to files.
-
-    Steps are what Python does to files, each statement of SQLite, and each *every* operations
-    inside of one.
-    """
-    left = step
+def countdown(steps: int) -> Callable[..., int]:
+    """Return what is called at each step, and kills this process at the last of *steps*."""
+    left = steps
 
     def tick(*_: object) -> int:
         nonlocal left
@@ -72,10 +68,26 @@ def die_at(step: int, every: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return 0
 
+    return tick
+
+
+def watch_steps(connection: sqlite3.Connection, tick: Callable[..., int], every: int) -> None:
+    """Let *tick* be called at each statement, and each *every* operations inside of one."""
+    connection.set_trace_callback(tick)
+    connection.set_progress_handler(tick, every)
+
+
+def die_at(step: int, every: int) -> None:
+    """Let this process kill itself at *step* of what it does to files.
+
+    Steps are what Python does to files, each statement of SQLite, and each *every* operations
+    inside of one.
+    """
+    tick = countdown(step)
+
     def connect(path: Any) -> sqlite3.Connection:
         connection = really(path)
-        connection.set_trace_callback(tick)
-        connection.set_progress_handler(tick, every)
+        watch_steps(connection, tick, every)
         return connection
 
     really = database._connect

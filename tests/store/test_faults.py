@@ -103,7 +103,7 @@ def record_and_tell(folder: Path, told: int, step: int, every: int) -> None:
     for batch in range(done, done + 3):
         store.record(
             [answer(f"t{batch}", exchange=i, text="x" * 3000) for i in range(3)],
-            {place(): str(batch)},
+            {place(): (str(batch), 0)},
         )
         os.write(told, f"{batch}\n".encode())
     store.prune(answer().event.time)
@@ -132,7 +132,8 @@ def check_after_kill(folder: Path, acknowledged: list[int]) -> int:
     assert [(event.task_id, exchange) for event, exchange in told] == [
         (f"t{batch}", i) for batch in range(batches) for i in range(3)
     ]
-    assert store.anchor(SERVER, "%0") == (str(batches - 1) if batches else "")
+    expected = (str(batches - 1), 3 * batches) if batches else ("", 0)
+    assert store.anchor(SERVER, "%0") == expected
     assert all(batch < batches for batch in acknowledged)
     assert [event.number for event in store.walk(0)] == list(range(1, 3 * batches + 1))
     store.close()
@@ -197,12 +198,12 @@ def test_a_lock_that_is_held_too_long_is_an_error_with_a_name_and_changes_nothin
     holder = sqlite3.connect(folder / FILE, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.StoreBusyError, match=r"lock for 0\.2 s"):
-        store.record([answer()], {place(): "x"})
+        store.record([answer()], {place(): ("x", 0)})
     with pytest.raises(errors.StoreBusyError):
         store.prune(answer().event.time)
     Store.open(folder).close()  # who only reads need not wait
     holder.execute("ROLLBACK")
-    assert store.anchor(SERVER, "%0") == ""
+    assert store.anchor(SERVER, "%0") == ("", 0)
     assert store.record([answer()])[0].number == 1
     holder.close()
     store.close()
@@ -217,9 +218,9 @@ def test_a_full_disk_is_an_error_with_a_name_and_later_it_works(store: Store, fo
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 3}")
     with pytest.raises(errors.StoreFullError, match="swarmcomm events --prune"):
-        store.record([answer(f"x{i}", text="x" * 3000) for i in range(50)], {place(): "x"})
+        store.record([answer(f"x{i}", text="x" * 3000) for i in range(50)], {place(): ("x", 0)})
     assert len(store.after(0)) == 1
-    assert store.anchor(SERVER, "%0") == ""
+    assert store.anchor(SERVER, "%0") == ("", 0)
     connection.execute("PRAGMA max_page_count = 1000000")
     assert len(store.record([answer(f"x{i}", text="x" * 3000) for i in range(50)])) == 50
     check_whole(folder)
@@ -449,16 +450,18 @@ def test_a_file_of_the_first_schema_is_brought_up_and_keeps_its_events(
     with monkeypatch.context() as patch:
         patch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
         old = Store.open(folder)
-        stored = old.record([answer("t1", text="done"), answer("t2")], {place(): "here"})
+        stored = old.record([answer("t1", text="done"), answer("t2")])
         old.close()
     connection = sqlite3.connect(folder / FILE)
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     assert set(connection.execute(tables)) == {("event",), ("anchor",)}
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    connection.execute("INSERT INTO anchor VALUES (?, '%0', 'here')", (SERVER,))
+    connection.commit()
     connection.close()
     store = Store.open(folder)
     assert store.after(0) == stored
-    assert store.anchor(SERVER, "%0") == "here"
+    assert store.anchor(SERVER, "%0") == ("", 0)  # it said not which answers stand above it
     assert store.rows("SELECT name FROM session") == store.rows("SELECT text FROM message") == []
     assert store.record([answer("t3")])[0].number == 3
     store.close()

@@ -140,15 +140,24 @@ def test_after_takes_what_it_is_asked_for(store: Store) -> None:
 
 def test_a_reader_goes_on_from_what_was_told_and_its_anchor(store: Store, folder: Path) -> None:
     found = [answer("t1", exchange=0), answer("t1", exchange=1), other(state="busy")]
-    store.record([*found, answer("t9", pane="%1")], {place(): "1:abc", place("%1"): "x"})
-    store.record([], {place(): "2:def"})
+    store.record([*found, answer("t9", pane="%1")], {place(): ("1:abc", 0), place("%1"): ("x", 0)})
+    store.record([], {place(): ("2:def", 2)})
     again = Store.open(folder)
     told = again.told(SERVER, "%0")
     assert [(event.number, exchange) for event, exchange in told] == [(1, 0), (2, 1)]
-    assert again.anchor(SERVER, "%0") == "2:def"
-    assert again.anchor(SERVER, "%1") == "x"
-    assert again.anchor("another", "%0") == ""
+    assert again.anchor(SERVER, "%0") == ("2:def", 2)
+    assert again.anchor(SERVER, "%1") == ("x", 4)
+    assert again.anchor("another", "%0") == ("", 0)
     again.close()
+
+
+def test_a_reader_that_is_behind_does_not_move_an_anchor_back(store: Store) -> None:
+    first, second = answer("t1"), answer("t2")
+    store.record([first, second], {place(): ("ahead", 0)})
+    store.record([first], {place(): ("behind", 0)})
+    assert store.anchor(SERVER, "%0") == ("ahead", 2)
+    store.record([second], {place(): ("as far", 1)})
+    assert store.anchor(SERVER, "%0") == ("as far", 2)
 
 
 def test_what_was_told_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,9 +170,9 @@ def test_events_and_anchors_are_stored_together_or_not_at_all(store: Store) -> N
     broken = answer("t2")
     object.__setattr__(broken.event, "time", None)
     with pytest.raises(AttributeError):
-        store.record([answer("t1"), broken], {place(): "new"})
+        store.record([answer("t1"), broken], {place(): ("new", 0)})
     assert store.after(0) == []
-    assert store.anchor(SERVER, "%0") == ""
+    assert store.anchor(SERVER, "%0") == ("", 0)
     assert numbers(store, answer("t3")) == [1]
 
 

@@ -173,7 +173,9 @@ def test_a_snapshot_is_what_a_capture_shows(
 
 def test_a_snapshot_of_an_empty_pane_is_empty(tmux: Tmux, connected: Connect) -> None:
     tmux.session("s", {"w": "stty -echo; cat"}, height=5)
-    assert connected().snapshot(tmux.pane("s", "w")) == Snapshot("\n" * 5, (0, 0), 5, 0, 2000)
+    assert connected().snapshot(tmux.pane("s", "w")) == Snapshot(
+        "\n" * 5, (0, 0), 5, 0, 2000, False
+    )
 
 
 COUNT = "python3 -c 'for n in range({}): print(\"n%d\" % n)'"
