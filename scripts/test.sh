@@ -26,6 +26,7 @@ main() {
   {
     check faults pytest tests/faults -p no:cacheprovider
     check bats limited bats --print-output-on-failure tests/shell
+    check soak limited scripts/soak.sh watching 60
   } &
   lanes+=($!)
   check claude pytest tests/agents -p no:cacheprovider &
