@@ -388,6 +388,9 @@ def doctor(
 ) -> None:
     """Say what is there and what to mend.
 
+    That is tmux, the store, the MCP server, the agent and what it is told of
+    the server, and the windows of the session.
+
     With an agent: start it on a tmux server of its own, type a text into its
     box, see it and take it back, and say line by line what was seen. Nothing
     is submitted.

@@ -13,6 +13,7 @@ import click
 
 from swarmcomm import agents, clock
 from swarmcomm.errors import MissingProgramError, RefusedError, SwarmError
+from swarmcomm.frontends import chain
 from swarmcomm.swarm import Address, Swarm
 from swarmcomm.swarm.rehearsal import rehearse
 from swarmcomm.tmux import launch
@@ -28,32 +29,48 @@ if TYPE_CHECKING:
 READY_S = 20.0
 
 
+#: What stands before a finding: it is good, wrong, or a thing to know.
+_HEADS = {True: "ok   ", False: "WRONG", None: "note "}
+
+
 def run(settings: Settings, profile: Profile | None) -> int:
-    """Print each finding on a line and return the exit status: 0, or that of what is wrong."""
-    findings = _agent(settings, profile) if profile else _swarm(settings)
+    """Print each finding on a line and return the exit status: 0, or that of what is wrong first.
+
+    One that is wrong does not keep the others from being told.
+    """
+    parts: tuple[Iterator[tuple[bool | None, str]], ...]
+    if profile:
+        parts = (_agent(settings, profile),)
+    else:
+        swarm = Swarm(Server(settings.socket, settings.tmux), settings)
+        links = (chain.store(settings), chain.server(), chain.agent(settings))
+        parts = (_tmux(swarm), *links, _swarm(swarm))
     status = 0
-    try:
-        for good, text in findings:
-            click.echo(f"{'ok   ' if good else 'WRONG'}  {text}")
-            status = status or (0 if good else RefusedError.exit_status)
-    except SwarmError as error:
-        click.echo(f"WRONG  {error}")
-        return error.exit_status
+    for part in parts:
+        try:
+            for good, text in part:
+                click.echo(f"{_HEADS[good]}  {text}")
+                status = status or (RefusedError.exit_status if good is False else 0)
+        except SwarmError as error:
+            click.echo(f"WRONG  {error}")
+            status = status or error.exit_status
     return status
 
 
-def _swarm(settings: Settings) -> Iterator[tuple[bool, str]]:
-    swarm = Swarm(Server(settings.socket, settings.tmux), settings)
+def _tmux(swarm: Swarm) -> Iterator[tuple[bool | None, str]]:
     yield True, swarm.server.ask("-V").strip()
+
+
+def _swarm(swarm: Swarm) -> Iterator[tuple[bool | None, str]]:
     names = swarm.windows()
-    yield True, f"session {settings.session}: {' '.join(names)}"
+    yield True, f"session {swarm.settings.session}: {' '.join(names)}"
     for name in names:
         state, text = swarm[name].state()
         good = state not in ("gone", "waiting", "error")
         yield good, f"window {name}: {state}{': ' + text if text else ''}"
 
 
-def _agent(settings: Settings, profile: Profile) -> Iterator[tuple[bool, str]]:
+def _agent(settings: Settings, profile: Profile) -> Iterator[tuple[bool | None, str]]:
     yield True, f"profile {profile.file}"
     program = sys.executable if profile.program == agents.PYTHON else profile.program
     found = shutil.which(program)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,9 +54,77 @@ def test_an_agent_that_is_not_installed_is_told_how(swarmcomm: Run, tmp_path: Pa
 
 
 def test_a_swarm_is_told_window_by_window(tmux: Tmux, swarmcomm: Run) -> None:
-    assert swarmcomm("doctor").returncode == 3
+    alone = swarmcomm("doctor")
+    assert alone.returncode == 3
+    assert alone.stdout.splitlines()[-1].startswith("WRONG  no session s")
     tmux.session("s", {"worker-0": "cat", "worker-1": "cat"})
     tmux.run("set", "-w", "-t", "=s:worker-1", "remain-on-exit", "on")
     done = swarmcomm("doctor")
     assert done.returncode == 0
     assert "session s: worker-0 worker-1" in done.stdout
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return the findings, each with what stands before it."""
+    return {line[7:]: line[:7].strip() for line in done.stdout.splitlines()}
+
+
+def begins(found: dict[str, str], start: str) -> tuple[str, str]:
+    """Return the one finding that begins so, what stands before it first."""
+    ((text, head),) = [each for each in found.items() if each[0].startswith(start)]
+    return head, text
+
+
+def test_the_chain_is_told_link_by_link(tmux: Tmux, swarmcomm: Run, tmp_path: Path) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    place = {"SWARM_STATE_DIR": str(tmp_path / "state"), "SWARM_WORKDIR": str(tmp_path)}
+    found = lines(swarmcomm("doctor", **place))
+    assert begins(found, "tmux ")[0] == "ok"
+    assert begins(found, "store ") == (
+        "ok",
+        f"store {tmp_path}/state/events.db: made when something is stored",
+    )
+    assert not (tmp_path / "state").exists()
+    head, text = begins(found, "MCP server session-coordinator answers with 9 tools in ")
+    assert (head, text.endswith(" s")) == ("ok", True)
+    head, text = begins(found, "claude is not told of session-coordinator")
+    assert (head, "claude mcp add session-coordinator" in text) == ("note", True)
+    assert begins(found, "session s: worker-0")[0] == "ok"
+
+    names = ("master_project_web", "child_web_task_3")
+    assert swarmcomm("register", *names, **place).returncode == 0
+    (tmp_path / ".mcp.json").write_text(
+        json.dumps({"mcpServers": {"session-coordinator": {"command": sys.executable}}})
+    )
+    done = swarmcomm("doctor", SWARM_SESSION_NAME=names[1], **place)
+    assert done.returncode == 0
+    assert begins(lines(done), "store ")[1].endswith("2 events so far")
+    assert begins(lines(done), "this is session child_web_task_3: UNKNOWN, 0 unread")[0] == "ok"
+    assert begins(lines(done), f"{tmp_path}/.mcp.json names session-coordinator")[0] == "ok"
+
+
+def test_a_broken_link_is_told_and_the_others_as_well(
+    tmux: Tmux, swarmcomm: Run, tmp_path: Path
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    (tmp_path / "mcp").mkdir()
+    (tmp_path / "mcp" / "__init__.py").write_text("raise ModuleNotFoundError(name='mcp')")
+    (tmp_path / "state").write_text("")
+    (tmp_path / ".mcp.json").write_text(
+        json.dumps({"mcpServers": {"session-coordinator": {"command": "/no/such/swarmcomm"}}})
+    )
+    done = swarmcomm(
+        "doctor",
+        SWARM_STATE_DIR=str(tmp_path / "state"),
+        SWARM_WORKDIR=str(tmp_path),
+        SWARM_SESSION_NAME="child_web_task_3",
+        PYTHONPATH=f"{tmp_path}:{ROOT}",
+    )
+    assert done.returncode == 5
+    found = lines(done)
+    assert begins(found, f"{tmp_path}/state")[0] == "WRONG"
+    head, text = begins(found, "MCP server: ")
+    assert (head, "pip install 'swarmcomm[mcp]'" in text) == ("note", True)
+    head, text = begins(found, f"{tmp_path}/.mcp.json starts")
+    assert (head, "/no/such/swarmcomm" in text) == ("WRONG", True)
+    assert begins(found, "session s: worker-0")[0] == "ok"
