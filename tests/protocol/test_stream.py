@@ -214,3 +214,13 @@ def test_a_place_that_scrolled_away_is_not_found() -> None:
     assert Anchor(1, ("a",)).find(["a", "b"], may_be_cut=False) == 1
     assert Anchor(1, ("a",)).find(["a", "b"]) is None
     assert Anchor(0, ()).find(["a", "b"]) is None
+
+
+def test_the_second_half_of_a_character_is_no_begin() -> None:
+    first, second = "字".encode()[:1], "字".encode()[1:]
+    assert not LineBuffer().takes(second)
+    buffer = LineBuffer()
+    assert buffer.takes(first)
+    assert buffer.feed(first) == []
+    assert buffer.takes(second)
+    assert buffer.feed(second + b"\n") == ["字"]

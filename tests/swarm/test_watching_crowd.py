@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from swarmcomm.frontends import cli
-from swarmcomm.store import Event, Found, Place, Store
+from swarmcomm.store import FILE, Event, Found, Place, Store
 from tests.conftest import Tmux, wait_for, worker_command
 from tests.store.processes import countdown, start, watch_steps
 from tests.swarm.test_watching import Watcher, is_connected, resident, say, watching
@@ -95,6 +97,34 @@ def test_a_watcher_that_is_killed_at_any_step_of_writing_loses_nothing_and_repea
         for number in range(1, runs + 1)
         for answer in (("ACK", ""), ("WAIT", str(number)), ("DONE", ""))
     ]
+
+
+def test_who_goes_on_from_a_place_that_others_have_passed_tells_nothing_twice(
+    tmux: Tmux, watching: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    """So it is where one of two watchers is behind, and is the last to say where it stands."""
+    tmux.session("s", {"w": "stty -echo; exec cat"})
+    state = tmp_path / "state"
+
+    def watch(last: str) -> Watcher:
+        watcher = watching("--since", "0", SWARM_STATE_DIR=str(state))
+        watcher.sees(("DONE", last))
+        return watcher
+
+    run = ["[TASK] a", "[ACK] a", "[DONE] a"]
+    say(tmux, "w", *(f"line {number}" for number in range(10)), *run)
+    watch("a").end()
+    with closing(sqlite3.connect(state / FILE)) as store:
+        behind = store.execute("SELECT anchor, number FROM anchor").fetchone()
+    say(tmux, "w", *run, "[DONE] b")
+    watch("b").end()
+    with closing(sqlite3.connect(state / FILE)) as store:
+        assert store.execute("SELECT number FROM anchor").fetchone() > behind[1:]
+        store.execute("UPDATE anchor SET anchor = ?, number = ?", behind)
+        store.commit()
+    say(tmux, "w", "[DONE] c")
+    told = [("ACK", "a"), ("DONE", "a")]
+    assert watch("c").answers() == [*told, *told, *(("DONE", one) for one in "bc")]
 
 
 def stored(state: Path) -> int:
