@@ -2,7 +2,7 @@
 
 Prints one table for each part, all measured in one run on this machine: ratios and p50 tell more
 than single times. A budget stands beside the row that has one. ``--only`` names parts: wire,
-latency, idle, look, flood, memory, claude.
+latency, idle, look, flood, memory, sessions, claude.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rich.table import Table
 from tests.benchmarks.rig import Plan, Row
 
 #: In this order; claude is only measured when it is named, since it is fetched from npm.
-PARTS = ("wire", "latency", "idle", "look", "flood", "memory", "claude")
+PARTS = ("wire", "latency", "idle", "look", "flood", "memory", "sessions", "claude")
 
 
 def machine() -> dict[str, str]:

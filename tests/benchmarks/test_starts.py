@@ -26,6 +26,7 @@ def test_every_part_measures_every_way(environ: dict[str, str]) -> None:
     assert {"machine", "tmux", "Python", "libtmux"} <= set(head)
     names = {row["name"] for row in rows}
     assert {"import swarmcomm", "claude_comm.sh send", "swarmcomm poll"} <= names
+    assert {"report_session_status", "MCP query_session_status (auto)"} <= names
     for part in ("latency", "idle", "flood", "memory"):
         found = {row["name"] for row in rows if row["part"].startswith(part)}
         assert {way.name for way in ways.WAYS} <= found
