@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from swarmcomm import Coordinator
 from swarmcomm.sessions import MessageState
 from swarmcomm.store import Store
 from tests.agents.rig import Rig, start_rig
+from tests.conftest import ROOT
 
 MASTER, FIRST, SECOND = "master_project_web", "child_web_task_3", "child_web_task_4"
 SESSIONS = {"master": MASTER, "worker-0": FIRST, "worker-1": SECOND}
@@ -174,3 +176,24 @@ def test_what_a_tool_gave_back_is_no_answer_on_the_screen(rig: Rig) -> None:
     )
     ended = rig.poll("python", "worker-0", "task-shown", until="DONE,ERROR,WAIT")
     assert ended == (0, "[ACK] task-shown\n[WAIT] task-shown for you\n")
+
+
+def test_the_configuration_of_the_readme_is_enough(
+    tmp_path_factory: pytest.TempPathFactory, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    monkeypatch.delenv("TMUX", raising=False)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    servers, settings = re.findall(r"^```json\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    with start_rig(tmp_path_factory.mktemp("rig")) as rig:
+        (rig.workdir / ".mcp.json").write_text(servers)
+        (rig.workdir / ".claude").mkdir()
+        (rig.workdir / ".claude" / "settings.local.json").write_text(settings)
+        rig.environ["PATH"] = f"{Path(sys.executable).parent}:{rig.environ['PATH']}"
+        rig.launch("--agent", "claude", windows="worker-0")
+        see_the_tools(rig, "worker-0")
+        rig.make_manual("worker-0")
+        rig.submit("python", "worker-0", "task-1", register(FIRST, "3"))
+        assert rig.poll("python", "worker-0", "task-1")[0] == 0, rig.all_text("worker-0")
+        with Coordinator.attach(rig.environ) as coordinator:
+            assert [each.session_name for each in coordinator.get_child_sessions(MASTER)] == [FIRST]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarmcomm import Coordinator
+from swarmcomm.frontends.cli import cli
 from swarmcomm.store import NOTICES, Event
 from tests.conftest import ROOT, Tmux
 
@@ -57,6 +62,7 @@ def test_every_example_does_what_it_says(
         "worker-2 DONE task-006",
         "worker-0: [DONE] task-001",
         '"task_id": "task-006", "wire_id": "task-006", "marker": "DONE"',
+        "child_web_task_3  COMPLETED",
     ):
         assert answer in said, said
     assert tmux.run("list-sessions", check=False) == ""
@@ -76,7 +82,16 @@ def test_every_status_and_variable_is_told(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     statuses = re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)
     assert statuses == ["0", "1", "2", "3", "4", "5", "6", "7", "70", "130"]
-    for variable in ("SESSION", "SOCKET", "TMUX", "WORKDIR", "AGENT", "WINDOWS", "NO_INSTALL"):
+    for variable in (
+        "SESSION_NAME",
+        "SESSION",
+        "SOCKET",
+        "TMUX",
+        "WORKDIR",
+        "AGENT",
+        "WINDOWS",
+        "NO_INSTALL",
+    ):
         assert f"`SWARM_{variable}`" in text
 
 
@@ -87,3 +102,31 @@ def test_every_notice_and_every_field_of_a_watch_is_told(name: str) -> None:
     assert set(re.findall(r"`([a-z-]+)`", told)) == NOTICES
     for field in fields(Event):
         assert f"`{field.name}`" in text
+
+
+def json_blocks(name: str) -> list[dict[str, Any]]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = re.findall(r"^```json\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [json.loads(each) for each in found]
+
+
+def test_the_configuration_to_paste_starts_a_command_that_is_there() -> None:
+    servers, settings = json_blocks("README.md")
+    assert json_blocks("README.zh-CN.md") == [servers, settings]
+    ((name, entry),) = servers["mcpServers"].items()
+    assert settings["enabledMcpjsonServers"] == [name]
+    assert settings["permissions"]["allow"] == [f"mcp__{name}"]
+    assert Path(sys.executable).with_name(entry["command"]).exists()
+    assert entry["args"][0] in cli.commands
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_tool_is_told_with_its_arguments(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)\((.*?)\)` \|", text, flags=re.MULTILINE)
+    assert len(told) == 6
+    for tool, arguments in told:
+        taken = inspect.signature(getattr(Coordinator, tool)).parameters
+        assert list(taken)[1:][: arguments.count(",") + 1] == arguments.split(", ")
+    for tool in ("send_task", "poll_task", "list_workers"):
+        assert f"`{tool}`" in text
