@@ -79,7 +79,7 @@ def server() -> Iterator[tuple[bool | None, str]]:
     took_s = clock.monotonic() - began
     said = done.stderr.strip().rpartition("\n")[2].removeprefix("swarmcomm: ")
     if done.returncode == MissingProgramError.exit_status:
-        yield None, f"MCP server: {said}"
+        yield None, said
         return
     try:
         first, second = (json.loads(line)["result"] for line in done.stdout.splitlines())

@@ -123,7 +123,7 @@ def test_a_broken_link_is_told_and_the_others_as_well(
     assert done.returncode == 5
     found = lines(done)
     assert begins(found, f"{tmp_path}/state")[0] == "WRONG"
-    head, text = begins(found, "MCP server: ")
+    head, text = begins(found, "the MCP server needs the extra mcp")
     assert (head, "pip install 'swarmcomm[mcp]'" in text) == ("note", True)
     head, text = begins(found, f"{tmp_path}/.mcp.json starts")
     assert (head, "/no/such/swarmcomm" in text) == ("WRONG", True)

@@ -400,6 +400,37 @@ def test_a_master_agent_uses_the_wire(tmux: Tmux, environ: dict[str, str], era: 
     converse(environ, era, work)
 
 
+def test_a_call_that_waits_shows_that_it_lives(
+    tmux: Tmux, environ: dict[str, str], tmp_path: Path, era: str
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.abc, sys\n"
+        "class Sooner(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'swarmcomm.frontends.mcp.transport':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            from swarmcomm.frontends.mcp import wire_tools\n"
+        "            wire_tools.SIGN_S = 0.1\n"
+        "sys.meta_path.insert(0, Sooner())\n"
+    )
+    environ = {**environ, "SWARM_SOCKET": tmux.socket, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    signs: list[tuple[float, float | None]] = []
+
+    async def hear(progress: float, total: float | None, _message: str | None) -> None:
+        signs.append((progress, total))
+
+    async def wait(client: Client) -> None:
+        arguments = {"window": "worker-0", "task_id": "t", "timeout_s": 1}
+        result = await client.call_tool("poll_task", arguments, progress_callback=hear)
+        assert not result.is_error
+
+    converse(environ, era, wait)
+    assert len(signs) > 1
+    assert signs == sorted(signs)
+    assert {total for _, total in signs} == {1}
+
+
 @pytest.mark.parametrize("what", ["file", "closed"])
 def test_a_store_that_cannot_be_reached_has_a_sentence_of_its_own(
     environ: dict[str, str], tmp_path: Path, what: str

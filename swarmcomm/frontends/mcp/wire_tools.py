@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import anyio
 from anyio import to_thread
+from mcp.server.mcpserver import Context  # noqa: TC002  # the SDK reads the annotations
 from pydantic import Field
 
-from swarmcomm import protocol
-from swarmcomm.errors import InvalidInputError
+from swarmcomm import clock, protocol
+from swarmcomm.errors import InvalidInputError, SwarmError
 from swarmcomm.frontends.mcp.shown import Answer, Answers, Outcome, Worker, Workers, framed
 
 if TYPE_CHECKING:
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 
     from swarmcomm.swarm import Swarm
 
-#: Seconds that one call may wait: an agent's client gives up on a call that says nothing for long.
+#: Seconds that one call may wait.
 WAIT_MAX_S = 600
+
+#: Seconds between two signs of life of a call that waits; clients give up on a silent one after 60.
+SIGN_S = 15.0
+
+T = TypeVar("T")
 
 Window = Annotated[str, Field(description="name of a window, as in worker-0; see list_workers")]
 Wait = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": WAIT_MAX_S})]
@@ -32,6 +39,7 @@ class WireTools:
 
     async def send_task(
         self,
+        ctx: Context,
         window: Window,
         description: Annotated[str, Field(description="what the worker shall do; up to 64 KiB")],
         task_id: Annotated[
@@ -59,10 +67,11 @@ class WireTools:
                 reason=delivery.reason or None,
             )
 
-        return await to_thread.run_sync(send)
+        return await _with_signs(ctx, wait_s, send)
 
     async def poll_task(
         self,
+        ctx: Context,
         window: Window,
         task_id: Annotated[str, Field(description="as send_task returned it")],
         timeout_s: Annotated[Wait, Field(description="seconds to wait; 0 is one look")] = 30,
@@ -82,7 +91,7 @@ class WireTools:
             return list(self._attach()[window].poll(task_id, until, timeout_s))
 
         # A poll only reads, so one that nobody waits for any more is left alone.
-        found = await to_thread.run_sync(poll, abandon_on_cancel=True)
+        found = await _with_signs(ctx, timeout_s, poll, abandon=True)
         return Answers(
             window=window,
             task_id=task_id,
@@ -121,3 +130,27 @@ def _check_wait(seconds: float, name: str) -> None:
             f"{name} {seconds:g} is out of range; give seconds from 0 to {WAIT_MAX_S}, and call"
             " again for more"
         )
+
+
+async def _with_signs(
+    ctx: Context, seconds: float, work: Callable[[], T], abandon: bool = False
+) -> T:
+    """Return what *work* returns; the client is told every SIGN_S that it still goes on."""
+    begin = clock.monotonic()
+    error: SwarmError | None = None
+
+    async def show() -> None:
+        while True:
+            await anyio.sleep(SIGN_S)
+            await ctx.report_progress(clock.monotonic() - begin, seconds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(show)
+        try:
+            found = await to_thread.run_sync(work, abandon_on_cancel=abandon)
+        except SwarmError as raised:  # outside the group, which would wrap it
+            error = raised
+        group.cancel_scope.cancel()
+    if error is not None:
+        raise error
+    return found
