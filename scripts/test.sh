@@ -129,7 +129,7 @@ sizes() {
     scripts/claude_comm.sh scripts/claude_poll.sh scripts/claude_status.sh
   size "house: setup, test" scripts/setup.sh scripts/test.sh .ci/run
   size "store" swarmcomm/store
-  size "sessions" swarmcomm/sessions swarmcomm/frontends/sessions.py
+  size "sessions" swarmcomm/sessions swarmcomm/frontends/sessions.py swarmcomm/frontends/deliver.py
   size "frontends but the cli" swarmcomm/frontends/worker*.py swarmcomm/frontends/demo.py \
     swarmcomm/frontends/doctor.py swarmcomm/frontends/hook.py swarmcomm/frontends/status_log.py \
     swarmcomm/frontends/mcp

@@ -103,6 +103,9 @@ MESSAGE_EXPIRES_S = 7 * 86_400.0
 #: Messages that are given out at once where the reader does not say.
 MESSAGES_AT_ONCE = 100
 
+#: Ids that a pane keeps of those that are sent once; a courier that was killed leaves one open.
+ENTERED_KEPT = 50
+
 #: Oldest tmux that has all we need (new-session -e, copy-mode -q).
 TMUX_MINIMUM = (3, 2)
 

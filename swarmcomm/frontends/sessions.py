@@ -42,7 +42,7 @@ def sessions(
     if (name is not None) + (master is not None) + (forget is not None) > 1:
         raise InvalidInputError("NAME, --of and --forget do not go together; give one of them")
     age = arguments.age(forget) if forget is not None else timedelta()
-    with _attach(session) as coordinator:
+    with attach(session) as coordinator:
         if forget is not None:
             removed = coordinator.forget(clock.now() - age)
             if as_json:
@@ -83,7 +83,7 @@ def register(
 
     named = parse(child)
     task, project = task_id or named.task_id or "", project_id or named.project_id
-    with _attach(session) as coordinator:
+    with attach(session) as coordinator:
         relation = coordinator.register_session_relationship(parent, child, task, project)
     if as_json:
         output.print_json(**relation.as_dict())
@@ -115,7 +115,7 @@ def report(
 
     Example: swarmcomm report child_web_task_3 WORKING --progress 40
     """
-    with _attach(session) as coordinator:
+    with attach(session) as coordinator:
         now = coordinator.report_session_status(name, status, progress, _details(details))
     if as_json:
         output.print_json(**now.as_dict())
@@ -162,7 +162,7 @@ def messages(
     """
     _check_use(ack, is_all, to, text, (kind, reply_to, expires), name)
     expires_s = arguments.age(expires).total_seconds() if expires is not None else None
-    with _attach(session) as coordinator:
+    with attach(session) as coordinator:
         if is_all:
             _print_messages(coordinator.message_history(name, limit), as_json, is_all)
             return
@@ -208,7 +208,8 @@ def _check_use(
         raise InvalidInputError("name the SESSION whose messages are meant, or give --all")
 
 
-def _attach(session: str | None) -> Coordinator:
+def attach(session: str | None) -> Coordinator:
+    """Return the coordinator of the environment, for *session* of tmux; its note is printed."""
     from swarmcomm.sessions import Coordinator
 
     environ = {**os.environ, "SWARM_SESSION": session} if session is not None else os.environ

@@ -124,11 +124,14 @@ class Window:
         task_id: str | None = None,
         tag: bool | None = None,
         wait_s: float = settings.SEND_WAIT_S,
+        once: bool = False,
     ) -> Task:
         """Type a task into the window and return it; blocks up to *wait_s* and some seconds.
 
         An id that is given is typed as given; with *tag* (default: SWARM_TAG) a fresh tag is added.
         Without an id a unique one is made. The task's outcome says whether it was seen to leave.
+        With *once* an id that was submitted here with *once* before is not typed again, also where
+        that sender was killed at it: one of the last ENTERED_KEPT of the pane.
 
         Raises:
             InvalidInputError: the id or the description cannot be used.
@@ -139,7 +142,7 @@ class Window:
         """
         wire_id = self._wire_id(task_id, self.swarm.settings.tag if tag is None else tag)
         sent_at = clock.now()
-        delivery = send_task(self._address, wire_id, description, wait_s)
+        delivery = send_task(self._address, wire_id, description, wait_s, once)
         return Task(self, wire_id, delivery, sent_at)
 
     def send_raw(self, text: str, *, wait_s: float = settings.SEND_WAIT_S) -> Delivery:

@@ -53,9 +53,12 @@ class Delivery:
 
 
 def send_task(
-    address: Address, wire_id: protocol.WireId, description: str, wait_s: float
+    address: Address, wire_id: protocol.WireId, description: str, wait_s: float, once: bool = False
 ) -> Delivery:
     """Type a task into a window and return its outcome; blocks up to *wait_s* and some seconds.
+
+    With *once* a wire id that was submitted there with *once* before is not typed again, whoever
+    did it and however that sender ended; the outcome is SUBMITTED then as well.
 
     Raises:
         InvalidInputError, UnsafeTextError, TextTooLongError: the description cannot be sent.
@@ -70,7 +73,7 @@ def send_task(
         open_ids = protocol.open_ids(screen, pane.width, style)
         return protocol.compose(wire_id, description, open_ids)
 
-    return _send(address, compose, str(wire_id), wait_s)
+    return _send(address, compose, str(wire_id), wait_s, once)
 
 
 def send_raw(address: Address, text: str, wait_s: float) -> Delivery:
@@ -80,7 +83,11 @@ def send_raw(address: Address, text: str, wait_s: float) -> Delivery:
 
 
 def _send(
-    address: Address, compose: Callable[[str, Pane, Manner], str], mark: str, wait_s: float
+    address: Address,
+    compose: Callable[[str, Pane, Manner], str],
+    mark: str,
+    wait_s: float,
+    once: bool = False,
 ) -> Delivery:
     deadline = clock.monotonic() + wait_s
     while True:
@@ -89,13 +96,16 @@ def _send(
         turn = take(address.server, pane, max(0.0, deadline - clock.monotonic()))
         try:
             sight = Sight(address, pane_manner(address.server, pane))
+            if once and _went_before(sight, turn, compose, mark):
+                return Delivery(Outcome.SUBMITTED)
             blocked = make_ready(sight, turn)
             if not blocked:
                 text = compose(capture_all(address.server, pane), pane, sight.manner)
                 _check_text(pane, sight, text, mark)
                 start = sight.start()
                 if start is not None:
-                    return _submit(sight, turn, start, text, mark)
+                    enter = partial(turn.enter, mark) if once else partial(turn.type, ENTER)
+                    return _submit(sight, turn, start, text, mark, enter)
                 blocked = "its box was empty and is not any more"
         finally:
             turn.release()
@@ -104,6 +114,30 @@ def _send(
                 f"window {address.window}: {blocked}; nothing was typed within {wait_s:g} s"
             )
         clock.sleep(settings.LOOK_S)
+
+
+def _went_before(
+    sight: Sight, turn: PaneLock, compose: Callable[[str, Pane, Manner], str], mark: str
+) -> bool:
+    """Tell whether the text of *mark* was submitted by a sender before us.
+
+    One that went away behind its Enter may not have seen whether the agent took it.
+    """
+    if mark not in turn.entered:
+        return False
+    if turn.left_over != mark or sight.manner.ready is None:
+        return True
+    pane = turn.pane
+    screen = capture_all(turn.server, pane)
+    style = agents.style_of(pane.agent, sight.manner.profile)
+    text = compose(screen, pane, sight.manner)
+    if not protocol.read(screen, mark, pane.width, style, True).answers and not wait_until(
+        settings.LEFT_AGAIN_S, lambda: not sight.stands(text, pane)
+    ):
+        turn.forget_entered(mark)
+        return False
+    turn.forget_left_over()
+    return True
 
 
 def _check_input(pane: Pane) -> None:
@@ -150,9 +184,11 @@ def clear_box(sight: Sight, turn: PaneLock) -> bool:
     return True
 
 
-def _submit(sight: Sight, turn: PaneLock, start: Start, text: str, mark: str) -> Delivery:
+def _submit(
+    sight: Sight, turn: PaneLock, start: Start, text: str, mark: str, enter: Callable[[], None]
+) -> Delivery:
     heard = _ear(sight, mark)
-    delivery = _type_and_enter(sight, turn, start, text, mark, heard)
+    delivery = _type_and_enter(sight, turn, start, text, mark, enter, heard)
     if delivery.outcome is Outcome.TYPED and heard():
         with suppress(KeysLostError, NotFoundError):
             turn.forget_left_over()
@@ -161,7 +197,13 @@ def _submit(sight: Sight, turn: PaneLock, start: Start, text: str, mark: str) ->
 
 
 def _type_and_enter(
-    sight: Sight, turn: PaneLock, start: Start, text: str, mark: str, heard: Callable[[], bool]
+    sight: Sight,
+    turn: PaneLock,
+    start: Start,
+    text: str,
+    mark: str,
+    enter: Callable[[], None],
+    heard: Callable[[], bool],
 ) -> Delivery:
     try:
         unseen = type_text(sight, turn, start, text, mark)
@@ -173,7 +215,7 @@ def _type_and_enter(
             if not sight.still_stands(text, start.pane):
                 # A dialog may have opened, or a person has typed: no Enter into that.
                 return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
-            turn.type(ENTER)
+            enter()
             left = partial(sight.has_left, text, start.pane, typed)
             if wait_until(patience, partial(_either, left, heard)):
                 turn.forget_left_over()

@@ -39,13 +39,15 @@ class KeysLostError(TmuxError):
 class PaneLock:
     """Our turn on one pane; made by :func:`take`, ended by :meth:`release`.
 
-    *left_over* tells that the sender before us went away with its text still in the window.
+    *left_over* is the mark of the text that a sender which went away left in the window; "": none.
+    *entered* are the marks that Enter was pressed behind with :meth:`enter`, the newest last.
     """
 
     server: Server
     pane: Pane
     token: str
-    left_over: bool
+    left_over: str
+    entered: tuple[str, ...] = ()
 
     def type(self, data: bytes, mark: str | None = None) -> None:
         """Send *data* to the pane byte for byte, in one command of tmux.
@@ -60,6 +62,25 @@ class PaneLock:
         if mark:
             keys = f"set -p -t {self.pane.pane_id} @swarm_typing {mark} ; {keys}"
         self._guarded(keys)
+
+    def enter(self, mark: str) -> None:
+        """Press Enter and note it behind *mark*, in one command of tmux; raises like :meth:`type`.
+
+        Whoever is killed has done both or neither.
+        """
+        enter = f"send-keys -t {self.pane.pane_id} -H {ENTER.hex()}"
+        self._guarded(f"{self._noting([*self._others(mark), mark])} ; {enter}")
+
+    def forget_entered(self, mark: str) -> None:
+        """Note that Enter was not pressed behind *mark*, or not taken."""
+        self._guarded(self._noting(self._others(mark)))
+
+    def _others(self, mark: str) -> list[str]:
+        return [each for each in self.entered if each != mark]
+
+    def _noting(self, marks: list[str]) -> str:
+        kept = ",".join(marks[-settings.ENTERED_KEPT :])
+        return f'set -p -t {self.pane.pane_id} @swarm_entered "{kept}"'
 
     def forget_left_over(self) -> None:
         """Note that no text of ours stands in the pane any more."""
@@ -106,9 +127,10 @@ def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
     seen, since = "", clock.monotonic()
     expected = ""
     while True:
-        taken, holder, typing = _swap(server, pane, expected, token)
+        taken, holder, noted = _swap(server, pane, expected, token)
         if taken:
-            return PaneLock(server, pane, token, left_over=bool(typing))
+            typing, _, entered = noted.partition(" ")
+            return PaneLock(server, pane, token, typing, tuple(filter(None, entered.split(","))))
         now = clock.monotonic()
         if holder != seen:
             seen, since = holder, now
@@ -139,7 +161,7 @@ def press(server: Server, session: str, window: str, key: bytes) -> None:
 
 
 def _swap(server: Server, pane: Pane, old: str, new: str) -> tuple[bool, str, str]:
-    """Return whether the lock went from *old* to *new*, who had it, and what was left over."""
+    """Return whether the lock went from *old* to *new*, who had it, and what is noted there."""
     here = f"-t {pane.pane_id}"
     said = server.ask(
         "if-shell",
@@ -148,7 +170,7 @@ def _swap(server: Server, pane: Pane, old: str, new: str) -> tuple[bool, str, st
         pane.pane_id,
         f"#{{&&:#{{==:#{{@swarm_lock}},{old}}},#{{==:#{{pid}},{pane.server_pid}}}}}",
         f"set -p {here} @swarm_lock {new} ;"
-        f' display-message -p {here} "{_TAKEN} #{{@swarm_typing}}"',
+        f' display-message -p {here} "{_TAKEN} #{{@swarm_typing}} #{{@swarm_entered}}"',
         f'display-message -p {here} "held #{{@swarm_lock}} #{{pid}}"',
     )
     word, _, rest = said.rstrip("\n").partition(" ")
