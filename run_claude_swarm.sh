@@ -244,7 +244,7 @@ find_python() {
 make_session() {
   local variable said="" variables=()
   for variable in PATH="$(path_with_scripts)" SWARM_SESSION="${session}" \
-    SWARM_SOCKET="${SWARM_SOCKET:-}" SWARM_WORKDIR="${workdir}" \
+    SWARM_SOCKET="${SWARM_SOCKET:-}" SWARM_WORKDIR="${workdir}" SWARM_SESSION_NAME= \
     ${SWARM_STATE_DIR:+"SWARM_STATE_DIR=${SWARM_STATE_DIR}"} ${SWARM_TMUX:+"SWARM_TMUX=${SWARM_TMUX}"}; do
     literal "${variable}"
     variables+=(-e "${literal}")

@@ -240,6 +240,8 @@ def _variables(
         "SWARM_SESSION": session,
         "SWARM_SOCKET": server.socket_name or "",
         "SWARM_WORKDIR": str(workdir),
+        # An agent of the session layer that starts a swarm does not lend its name to the windows.
+        "SWARM_SESSION_NAME": "",
     }
 
 

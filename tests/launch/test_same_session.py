@@ -62,6 +62,7 @@ def test_the_programs_get_the_same_arguments_and_environment(
         folder.mkdir()
         # The server is started by the launcher, so it hands on what a parent left to us.
         extra = {"CLAUDECODE": "1", "CLAUDE_CODE_SSE_PORT": "4711", "CLAUDE_CODE_ENTRYPOINT": "cli"}
+        extra["SWARM_SESSION_NAME"] = "master_project_web"
         if setting == "state":
             extra = {"SWARM_STATE_DIR": str(tmp_path / "state;"), "SWARM_TMUX": "tmux"}
         assert launcher(cwd=folder, **extra).returncode == 0
@@ -75,6 +76,7 @@ def test_the_programs_get_the_same_arguments_and_environment(
             assert f"\nSWARM_SESSION={SESSION}\n" in text
             assert f"\nSWARM_SOCKET={launcher.tmux.socket}\n" in text
             assert "\nSWARM_WORKDIR=FOLDER\n" in text
+            assert "\nSWARM_SESSION_NAME=\n" in text
             assert (f"SWARM_STATE_DIR={tmp_path}/state;\n" in text) == (setting == "state")
             path = next(line for line in text.splitlines() if line.startswith("PATH="))
             assert path.endswith(f":{ROOT}/scripts")
