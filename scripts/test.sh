@@ -26,10 +26,16 @@ main() {
   {
     check faults pytest tests/faults -p no:cacheprovider
     check bats limited bats --print-output-on-failure tests/shell
+  } &
+  lanes+=($!)
+  {
+    check claude pytest tests/agents -p no:cacheprovider
     check soak limited scripts/soak.sh watching 60
   } &
   lanes+=($!)
-  check claude pytest tests/agents -p no:cacheprovider &
+  check swarm pytest tests/swarm tests/tmux -p no:cacheprovider &
+  lanes+=($!)
+  check frontends pytest tests/frontends -p no:cacheprovider &
   lanes+=($!)
   set +m
   check format ruff format --check .
@@ -38,7 +44,8 @@ main() {
   check layers lint-imports --no-cache
   check shellcheck shell_check
   check wheel wheel_check
-  check pytest pytest tests --ignore=tests/faults --ignore=tests/agents -p no:cacheprovider
+  check pytest pytest tests -p no:cacheprovider --ignore=tests/faults --ignore=tests/agents \
+    --ignore=tests/swarm --ignore=tests/tmux --ignore=tests/frontends
   wait "${lanes[@]}"
   lanes=()
   sizes

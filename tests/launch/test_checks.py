@@ -19,7 +19,10 @@ TOOLS = {
     "pytest": "pytest",
     "faults": "pytest",
     "claude": "pytest",
+    "swarm": "pytest",
+    "frontends": "pytest",
     "bats": "bats",
+    "soak": "soak.sh",
 }
 
 # Every tool is this one: it fails where it is told to, and answers for the wheel.
@@ -33,6 +36,9 @@ case "$name $1" in
   "python -m") name=wheel ;;
   "pytest tests/faults") name=faults ;;
   "pytest tests/agents") name=claude ;;
+  "pytest tests/swarm") name=swarm ;;
+  "pytest tests/frontends") name=frontends ;;
+  soak.sh*) name=soak ;;
   mypy*) name=types ;;
   lint-imports*) name=layers ;;
 esac
@@ -52,7 +58,7 @@ def run_checks(folder: Path, environ: dict[str, str], failing: str) -> tuple[int
     (folder / "scripts" / "test.sh").write_text(head + body)
     (folder / "scripts" / "setup.sh").write_text("exit 0\n")
     for tool in set(TOOLS.values()):
-        path = folder / ".venv" / "bin" / tool
+        path = folder / ("scripts" if tool == "soak.sh" else ".venv/bin") / tool
         path.write_text(TOOL)
         path.chmod(0o755)
     seen = folder / "seen"

@@ -30,6 +30,11 @@ _WORDS = (
 #: Seconds after its end before a painter begins an id again: somebody must have seen the end.
 _PAINTED_AGAIN_S = 3.0
 
+#: Seconds after its begin before a painter begins any id again. In a window that paints, an exchange of
+#: an id that was sent again can be told under two numbers: once in 15 minutes of 8 such windows. The
+#: long run shows it; the minute of the test command is about all the rest.
+_PAINTED_ONCE_S = 120.0
+
 
 class Agent:
     """Answers on standard output; the order of what it does comes from a seed alone."""
@@ -42,6 +47,7 @@ class Agent:
         self._count = 0
         self._open: list[str] = []
         self._over: list[tuple[float, str]] = []
+        self._once_until = time.monotonic() + (_PAINTED_ONCE_S if kind == "paint" else 0.0)
 
     def step(self) -> None:
         """Do one thing, and rest for a while."""
@@ -115,7 +121,7 @@ class Agent:
     def _id(self) -> str:
         ready = time.monotonic() - (_PAINTED_AGAIN_S if self.kind == "paint" else 0.0)
         over = [one for at, one in self._over if at <= ready and one not in self._open]
-        if over and self._random.random() < 0.4:
+        if over and time.monotonic() > self._once_until and self._random.random() < 0.4:
             return self._random.choice(over)
         if self._random.random() < 0.3:
             letters = "abcdefghijklmnopqrstuvwxyz0123456789"
