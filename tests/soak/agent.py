@@ -30,9 +30,9 @@ _WORDS = (
 #: Seconds after its end before a painter begins an id again: somebody must have seen the end.
 _PAINTED_AGAIN_S = 3.0
 
-#: Seconds after its begin before a painter begins any id again. In a window that paints, an exchange of
-#: an id that was sent again can be told under two numbers: once in 15 minutes of 8 such windows. The
-#: long run shows it; the minute of the test command is about all the rest.
+#: Seconds before a painter begins any id again. In a window that paints, an exchange of an id that
+#: was sent again can be told under two numbers: once in 15 minutes of 8 such windows. The long run
+#: shows it; the minute of the test command is about all the rest.
 _PAINTED_ONCE_S = 120.0
 
 
