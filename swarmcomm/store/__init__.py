@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm.errors import StoreError
+from swarmcomm.protocol import ENDS
 from swarmcomm.store.events import (
     COLUMNS,
     NO_SERVER,
@@ -299,9 +301,10 @@ def _record(
     """Return number and row of what is stored for *found*."""
     place = found.place
     if key is not None:
-        there = connection.execute(
-            f"SELECT number, {COLUMNS} FROM event WHERE identity = ?", (key,)
-        ).fetchone()
+        there = _stored(connection, key)
+        if there is None and found.event.marker:
+            found, there = _caught_up(connection, found)
+            key = identity(found)
         if there:
             return there[0], _witnessed(connection, there[0], there[1:], row)
     elif found.event.state is not None:
@@ -309,6 +312,48 @@ def _record(
         if newest and said(newest[1:]) == said(row):
             return newest[0], newest[1:]
     return _insert(connection, found, key, row), row
+
+
+_OF_ID = "server = ? AND pane_id = ? AND wire_id = ? AND marker IS NOT NULL"
+
+
+def _stored(connection: sqlite3.Connection, key: bytes | None) -> tuple[Any, ...] | None:
+    query = f"SELECT number, {COLUMNS} FROM event WHERE identity = ?"
+    row: tuple[Any, ...] | None = connection.execute(query, (key,)).fetchone()
+    return row
+
+
+def _caught_up(
+    connection: sqlite3.Connection, found: Found
+) -> tuple[Found, tuple[Any, ...] | None]:
+    """Return an answer in the exchange that it belongs to, and its row if it is stored there.
+
+    A reader that missed a sending counts behind the others: it tells answers of an exchange that
+    has ended long ago. They are of the newest one; of two ends of one exchange the first is it.
+    """
+    end = _end(connection, found)
+    if end is None:
+        return found, None
+    of_id = (found.place.server, found.place.pane_id, found.event.wire_id)
+    query = f"SELECT max(exchange) FROM event WHERE {_OF_ID}"
+    found = replace(found, exchange=connection.execute(query, of_id).fetchone()[0])
+    there, end = _stored(connection, identity(found)), _end(connection, found)
+    if there is None and end:
+        if found.event.marker in ENDS:
+            return found, end
+        found = replace(found, exchange=found.exchange + 1)
+        there = _stored(connection, identity(found))
+    return found, there
+
+
+def _end(connection: sqlite3.Connection, found: Found) -> tuple[Any, ...] | None:
+    """Return the row of the end of an exchange; None where it is open."""
+    row: tuple[Any, ...] | None = connection.execute(
+        f"SELECT number, {COLUMNS} FROM event WHERE {_OF_ID} AND exchange = ?"
+        " AND marker IN ('DONE', 'ERROR')",
+        (found.place.server, found.place.pane_id, found.event.wire_id, found.exchange),
+    ).fetchone()
+    return row
 
 
 def _insert(connection: sqlite3.Connection, found: Found, key: bytes | None, row: Row) -> int:

@@ -57,7 +57,8 @@ def test_what_is_recorded_comes_back_as_it_was_with_a_number(store: Store) -> No
         (answer(), answer(pane="%1"), False),
         (answer(), answer("t1+k3f9m2xd"), False),
         (answer(), answer(marker=Marker.ACK), False),
-        (answer(), answer(text="more"), False),
+        (answer(), answer(text="more"), True),
+        (answer(marker=Marker.WAIT), answer(marker=Marker.WAIT, text="more"), False),
         (answer(text="x"), other("x", flags=("t1",)), False),
         (other("line", flags=("tag",)), other("line", flags=("tag",)), True),
         (other("line", flags=("tag",)), other("line", flags=("id",)), False),
@@ -109,6 +110,31 @@ def test_a_time_is_kept_to_the_millisecond_in_utc(store: Store, folder: Path) ->
             "2026-01-02T03:04:05.678Z",
         )
     connection.close()
+
+
+def test_a_reader_that_missed_a_sending_makes_no_second_event_of_an_answer(store: Store) -> None:
+    run = (answer(marker=Marker.ACK), answer(text="one"))
+    assert numbers(store, *run) == [1, 2]
+    # The others are in the second exchange, and one takes it for the first.
+    wait, late = (answer(marker=Marker.WAIT, text="x", exchange=at) for at in (1, 0))
+    assert numbers(store, wait, late) == [3, 3]
+    done, late = (answer(text="two", exchange=at) for at in (1, 0))
+    assert numbers(store, done, late) == [4, 4]
+    # It may also be the first to tell.
+    late, wait = (answer(marker=Marker.HELP, text="y", exchange=at) for at in (0, 2))
+    assert numbers(store, late, wait) == [5, 5]
+    late, done = (answer(text="three", exchange=at) for at in (1, 2))
+    assert numbers(store, late, done) == [6, 6]
+    assert [event.text for event in store.after(0)] == ["", "one", "x", "two", "y", "three"]
+
+
+def test_of_two_ends_of_one_exchange_the_first_is_it(store: Store) -> None:
+    assert numbers(store, answer(text="all good"), answer(text="all go", witnesses=("hook",))) == [
+        1,
+        1,
+    ]
+    (event,) = store.after(0)
+    assert (event.text, event.witnesses) == ("all good", ("screen", "hook"))
 
 
 def test_half_a_character_and_a_null_do_not_stop_it(store: Store) -> None:
@@ -258,7 +284,8 @@ FOUND = st.one_of(
     st.builds(
         answer,
         st.sampled_from(["t1", "t1+abcdefgh", "t2"]),
-        st.sampled_from([Marker.ACK, Marker.DONE]),
+        # An exchange that has ended takes no more; that has tests of its own.
+        st.sampled_from([Marker.ACK, Marker.WAIT]),
         st.sampled_from(["", "x"]),
         exchange=st.integers(0, 1),
         pane=st.sampled_from(["%0", "%1"]),

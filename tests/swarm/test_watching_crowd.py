@@ -185,10 +185,11 @@ def watch_until(
     return events(), killed
 
 
-#: 100 MB in lines of 200 characters, an answer each thousandth.
-BYTES = 100_000_000
+#: 300 MB in lines of 200 characters, far more than a second of it, with 500 answers.
+BYTES = 300_000_000
 FLOOD = """echo '[DONE] ready'; read -r _; awk 'BEGIN { x = sprintf("%180s", ""); gsub(/ /, "x", x)
- for (i = 1; i <= 500000; i++) if (i % 1000 == 0) printf "[DONE] n-%d\\n", i / 1000; else print i, x
+ for (i = 1; i <= 1500000; i++)
+   if (i % 3000 == 0) printf "[DONE] n-%d\\n", i / 3000; else print i, x
 }'; echo '[DONE] over'; cat"""
 
 
