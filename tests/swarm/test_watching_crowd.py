@@ -24,6 +24,15 @@ from tests.swarm.test_watching import Watcher, is_connected, resident, say, watc
 
 __all__ = ["watching"]
 
+#: Shows what is typed into it once.
+QUIET_CAT = "stty -echo; echo quiet; exec cat"
+
+
+def is_quiet(tmux: Tmux) -> None:
+    """Wait until the terminal echoes nothing: half an echo would stand before the first line."""
+    wait_for(lambda: "quiet" in tmux.screen("s", "w"), "that it echoes nothing")
+
+
 #: Sends tasks NAME-0, NAME-1, ... and NAME-again twice, each to the next window.
 SENDER = """
 import sys
@@ -103,7 +112,8 @@ def test_who_goes_on_from_a_place_that_others_have_passed_tells_nothing_twice(
     tmux: Tmux, watching: Callable[..., Watcher], tmp_path: Path
 ) -> None:
     """So it is where one of two watchers is behind, and is the last to say where it stands."""
-    tmux.session("s", {"w": "stty -echo; exec cat"})
+    tmux.session("s", {"w": QUIET_CAT})
+    is_quiet(tmux)
     state = tmp_path / "state"
 
     def watch(last: str) -> Watcher:
@@ -232,11 +242,12 @@ def test_a_watcher_that_stands_still_for_10_s_in_a_flood_stalls_nobody_and_nothi
 def test_what_is_done_to_a_window_while_it_is_watched_makes_and_loses_no_answer(
     tmux: Tmux, watching: Callable[..., Watcher], change: str
 ) -> None:
-    cat = "stty -echo; exec cat"
+    cat = QUIET_CAT
     if change == "short":
         tmux.session("other", {"w": cat})
         tmux.run("set", "-g", "history-limit", "100")
     tmux.session("s", {"w": cat, "other": cat})
+    is_quiet(tmux)
     watcher = watching("w")
     say(tmux, "w", "[DONE] a")
     watcher.sees(("DONE", "a"))
