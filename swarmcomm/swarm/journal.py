@@ -85,6 +85,7 @@ class Journal:
         self._reached: dict[Place, int] = {}  # the newest answer that this reader has read
         self._unstored: list[Found] = []
         self._troubles: list[Event] = []
+        self._said = ""  # the trouble that was told last
 
     def close(self) -> None:
         """Close the store."""
@@ -156,7 +157,7 @@ class Journal:
                 self._reached[one.place] = number
         # Those were given out without a number.
         self._given.update(event.number or 0 for event in stored[: len(late)])
-        self._unstored = []
+        self._unstored, self._said = [], ""
         return stored[len(late) :]
 
     def _known(self, stored: list[Event]) -> list[Event]:
@@ -196,8 +197,10 @@ class Journal:
     def _give_up(self, error: StoreError) -> None:
         self.close()
         self._try_at = clock.monotonic() + settings.STORE_AGAIN_S
-        text = f"{error}; watching goes on without the store"
-        self._troubles.append(_event("", text, flags=("no-store",)))
+        if str(error) != self._said:
+            self._said = str(error)
+            text = f"{error}; watching goes on without the store"
+            self._troubles.append(_event("", text, flags=("no-store",)))
 
 
 def _found(sighting: Sighting) -> Found:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmcomm import Coordinator, Marker, Swarm
+from swarmcomm import Coordinator, Marker, Swarm, settings
+from swarmcomm.swarm.journal import Journal
 from tests.conftest import Tmux, wait_for, worker_command
 
 #: Prints when a line is typed into it, then is a cat.
@@ -443,6 +444,18 @@ def test_watching_goes_on_without_a_store_that_cannot_be_used_and_says_so(
         assert event["number"] is None
         assert watcher.flags()["no-store"] == 1
         assert (state / "events.db").read_bytes() == before
+
+
+def test_a_store_that_stays_unusable_is_told_of_once_however_often_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "STORE_AGAIN_S", 0.0)
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    spoil(state / "events.db", "corrupt", ExitStack())
+    journal = Journal(state, "socket", "s", ["w"], None)
+    told = [event for _ in range(5) for event in journal.record([], {})]
+    assert [event.flags for event in told] == [("no-store",)]
 
 
 def spoil(file: Path, fault: str, held: ExitStack) -> None:
