@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -115,8 +115,11 @@ def report(
 
     Example: swarmcomm report child_web_task_3 WORKING --progress 40
     """
+    from swarmcomm.sessions import read_details
+
+    said = read_details(arguments.text(details)) if details is not None else None
     with attach(session) as coordinator:
-        now = coordinator.report_session_status(name, status, progress, _details(details))
+        now = coordinator.report_session_status(name, status, progress, said)
     if as_json:
         output.print_json(**now.as_dict())
     else:
@@ -217,18 +220,6 @@ def attach(session: str | None) -> Coordinator:
     if coordinator.note:
         click.echo(f"swarmcomm: {coordinator.note}", err=True)
     return coordinator
-
-
-def _details(words: str | None) -> Any:
-    """Return *words* as the object of JSON that they are, else as text."""
-    if words is None:
-        return None
-    text = arguments.text(words)
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, dict) else text
 
 
 def _ids(words: str) -> list[int]:

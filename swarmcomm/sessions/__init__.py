@@ -31,6 +31,7 @@ from swarmcomm.sessions.model import (
     Status,
 )
 from swarmcomm.sessions.names import SessionName, child_name, master_name, parse
+from swarmcomm.sessions.registry import read_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +57,7 @@ __all__ = [
     "child_name",
     "master_name",
     "parse",
+    "read_details",
 ]
 
 
@@ -201,7 +203,7 @@ class Coordinator:
         From a master to its child it is an INSTRUCTION (as without a type), a QUERY or a
         STATUS_REQUEST, and from a child to its master a RESPONSE, with the id of what it answers
         in *reply_to* where it answers something. It waits *expires_s* seconds, a week if not
-        said. The text may be 65,536 bytes long.
+        said. The text may be 65,000 bytes long.
 
         Raises:
             UnknownRelationError: they are not a master and its child.

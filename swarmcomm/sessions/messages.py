@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm import clock, settings
-from swarmcomm.errors import InvalidInputError, UnknownRelationError
-from swarmcomm.protocol import check_text
+from swarmcomm.errors import InvalidInputError, TextTooLongError, UnknownRelationError
+from swarmcomm.protocol import DESCRIPTION_MAX_BYTES, check_text
+from swarmcomm.protocol.grammar import byte_length
 from swarmcomm.sessions.model import Message, MessageState, MessageType, Outgoing
 from swarmcomm.sessions.names import SessionName, parse
 from swarmcomm.sessions.registry import OVER, check_registered, clocks, found
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swarmcomm.store import Found, Store, Transaction
+
+#: Bytes of a message. A courier types it as one description, with a head of up to 536 bytes.
+TEXT_MAX_BYTES = DESCRIPTION_MAX_BYTES - 536
 
 #: The largest number of a row.
 _NUMBER_MAX = 2**63 - 1
@@ -56,17 +60,29 @@ def check_outgoing(
             )
         )
     kind = _kind(out, sender)
-    if not isinstance(out.message, str):
-        raise InvalidInputError("a message is text; give a string")
-    check_text(out.message)
+    _check_message(out.message)
     if out.reply_to is not None and not _is_number(out.reply_to):
         raise InvalidInputError(f"reply_to {str(out.reply_to)[:80]!r} is no id of a message")
     expires_s = settings.MESSAGE_EXPIRES_S if out.expires_s is None else out.expires_s
-    if not 0 < expires_s <= _EXPIRES_MAX_S:
+    if isinstance(expires_s, bool) or not (
+        isinstance(expires_s, int | float) and 0 < expires_s <= _EXPIRES_MAX_S
+    ):
         raise InvalidInputError(
-            f"expires_s {expires_s:g} is no time to wait; give seconds above 0, ten years at most"
+            f"expires_s {expires_s!r:.80} is no time to wait; give seconds above 0, ten years at"
+            " most"
         )
     return sender, receiver, kind, expires_s
+
+
+def _check_message(text: str) -> None:
+    if not isinstance(text, str):
+        raise InvalidInputError("a message is text; give a string")
+    if not text.strip(" \t\n"):
+        raise InvalidInputError("the message is empty; say something in it")
+    size = byte_length(text)
+    if size > TEXT_MAX_BYTES:
+        raise TextTooLongError(size, TEXT_MAX_BYTES, "the message")
+    check_text(text)
 
 
 def _kind(out: Outgoing, sender: SessionName) -> MessageType:

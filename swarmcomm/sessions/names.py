@@ -66,7 +66,7 @@ def parse(name: str) -> SessionName:
     found = _read(name) if isinstance(name, str) else None
     if found is None:
         raise SessionNameError(
-            f"{str(name)[:80]!r} is no session name; use {FORMS}, where an id is 1 to"
+            f"{name!r:.80} is no session name; use {FORMS}, where an id is 1 to"
             f" {TASK_ID_MAX} letters, digits, '.', '_' and '-', the first and the last a letter or"
             " digit, without '..' and '_task_'"
         )
@@ -100,9 +100,9 @@ def _made(name: SessionName) -> str:
 def _checked(an_id: str, what: str) -> str:
     if not isinstance(an_id, str) or not _is_id(an_id):
         raise SessionNameError(
-            f"{what} {str(an_id)[:80]!r} cannot be part of a session name; use 1 to {TASK_ID_MAX}"
-            " letters, digits, '.', '_' and '-', the first and the last a letter or digit, without"
-            " '..' and '_task_'"
+            f"{what} {an_id!r:.80} cannot be part of a session name; use a text of 1 to"
+            f" {TASK_ID_MAX} letters, digits, '.', '_' and '-', the first and the last a letter or"
+            " digit, without '..' and '_task_'"
         )
     return an_id
 

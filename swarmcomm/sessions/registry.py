@@ -69,10 +69,7 @@ def related(
         UnknownRelationError: they are not a master and a child of one project.
     """
     master, session = parse(parent), parse(child)
-    if not master.is_master:
-        raise SessionNameError(
-            f"parent_session {parent} is no master; give master_project_{master.project_id}"
-        )
+    _check_master(master)
     if session.is_master:
         raise SessionNameError(
             f"child_session {child} is no child; give a child_{{PROJECT_ID}}_task_{{TASK_ID}}"
@@ -88,6 +85,11 @@ def related(
             f" {task_id!r}, whose session is {wanted}"
         )
     return master, session
+
+
+def _check_master(name: SessionName) -> None:
+    if not name.is_master:
+        raise SessionNameError(f"parent_session {name} is no master; give {name.master}")
 
 
 def register(store: Store, swarm: str, master: SessionName, child: SessionName) -> Relationship:
@@ -130,6 +132,22 @@ def check_report(report: Report) -> tuple[SessionName, Status, int | None, str |
             f"progress {str(progress)[:80]} is out of range; give a whole number from 0 to 100"
         )
     return name, Status(word.upper()), progress, _json(report.details)
+
+
+def read_details(text: str) -> Details:
+    """Return the object of JSON that *text* is, or *text* where that is none, or not all of it."""
+    try:
+        found = json.loads(text, object_pairs_hook=_once)
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
 
 
 def _json(details: Details) -> str | None:
@@ -238,7 +256,13 @@ def _not_registered(name: SessionName) -> SessionNotRegisteredError:
 
 
 def children(store: Store, master: SessionName) -> list[SessionStatus]:
-    """Return the children of a master, in the order in which they were registered."""
+    """Return the children of a master, in the order in which they were registered.
+
+    Raises:
+        SessionNameError: it is no master.
+        SessionNotRegisteredError: it is not registered.
+    """
+    _check_master(master)
     check_registered(store.rows, master)
     rows = store.rows(
         f"SELECT {_COLUMNS} FROM session WHERE parent = ? ORDER BY number",

@@ -152,6 +152,24 @@ def test_a_courier_killed_at_any_step_leaves_its_message_to_be_typed_once(
     assert states(ready) == ["acknowledged"] * 2
 
 
+def test_the_longest_message_between_the_longest_names_can_be_typed(
+    swarmcomm: Run, tmux: Tmux, tmp_path: Path
+) -> None:
+    """One that cannot be typed would hold up all behind it until it expires."""
+    master, child = f"master_project_{'p' * 64}", f"child_{'p' * 64}_task_{'t' * 64}"
+    assert swarmcomm("register", master, child).returncode == 0
+    text = "\n".join(["x" * 999] * 65)
+    asked = swarmcomm(
+        "messages", master, "--to", child, "--type", "STATUS_REQUEST", "-", stdin=text
+    )
+    assert asked.returncode == 0, asked.stderr
+    agent = Agent(tmux, tmp_path, "worker")
+    done = swarmcomm("deliver", child, "worker-0")
+    assert (done.returncode, done.stdout) == (0, "submitted worker-0 message-1\n"), done.stderr
+    wait_for(agent.told, "the message")
+    assert (tmp_path / "got").read_text().endswith(f":\n{text}\n.\n")
+
+
 def test_a_task_of_another_sender_in_between_changes_nothing(
     tmux: Tmux, ready: Run, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from mcp import Client
 
+from swarmcomm import Coordinator
 from swarmcomm.frontends.mcp.shown import MESSAGE_MAX_BYTES
 from swarmcomm.store import Store
 from tests.conftest import ROOT, Run, Tmux, worker_command
@@ -160,6 +161,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("report_session_status", {"session_name": OTHER}, "register_session_relationship"),
     ("report_session_status", {"progress": 101}, "a whole number from 0 to 100"),
     ("report_session_status", {"progress": "half"}, "valid integer"),
+    ("report_session_status", {"progress": True}, "true and false are no numbers"),
     ("report_session_status", {"status": "FINISHED"}, "use one of UNKNOWN, STARTING"),
     ("report_session_status", {"status": "WORKING"}, "which WORKING cannot follow"),
     ("report_session_status", {"details": [1]}, "give text, or an object of JSON"),
@@ -173,11 +175,12 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("send_message_to_session", {"to_session": "child_a_task_1"}, "not a master and its child"),
     ("send_message_to_session", {"message_type": "SHOUT"}, "use one of INSTRUCTION, QUERY"),
     ("send_message_to_session", {"message_type": "RESPONSE"}, "a master sends INSTRUCTION"),
-    ("send_message_to_session", {"message": MANY}, "the limit is 65536 bytes"),
+    ("send_message_to_session", {"message": MANY}, "the limit is 65000 bytes"),
     ("send_message_to_session", {"message": ESCAPE}, "ESC (0x1b) at byte 0"),
     ("send_message_to_session", {"reply_to": 99}, "reply_to 99 is no message from"),
     ("get_session_messages", {"session_name": "me"}, "'me' is no session name"),
     ("get_session_messages", {"acknowledge": [99]}, "'99' is no message to"),
+    ("get_session_messages", {"acknowledge": [True]}, "true and false are no numbers"),
     ("send_task", {"description": "make test"}, "no session s"),
     ("send_task", {"description": "x", "wait_s": 601}, "give seconds from 0 to 600"),
     ("poll_task", {"task_id": "a b"}, "task id 'a b' cannot be used"),
@@ -201,6 +204,30 @@ USUAL: dict[str, dict[str, Any]] = {
     "send_task": {"window": "worker-0"},
     "poll_task": {"window": "worker-0", "task_id": "task-1"},
 }
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ("[1, 2]", "[1, 2]"),
+        ("null", "null"),
+        ('{"a": NaN}', '{"a": NaN}'),
+        ('{"a": 1, "a": 2}', '{"a": 1, "a": 2}'),
+        ('{"a": [1]}', {"a": [1]}),  # some clients write an object as a text
+        ("", ""),
+    ],
+)
+def test_details_are_the_text_that_was_said_or_an_object(
+    environ: dict[str, str], said: str, stored: object
+) -> None:
+    async def report(client: Client) -> None:
+        await register(client)
+        words = {"session_name": CHILD, "status": "WORKING", "details": said}
+        await good(client, "report_session_status", **words)
+
+    converse(environ, "auto", report)
+    with Coordinator.attach(environ) as coordinator:
+        assert coordinator.query_session_status(CHILD)[0].details == stored
 
 
 def test_a_bad_call_is_refused_with_what_would_be_right(environ: dict[str, str], era: str) -> None:

@@ -459,5 +459,5 @@ def test_d17_the_log_is_escaped_cut_and_has_no_secrets(
 
 def test_d17_a_message_of_two_mib_is_refused_and_not_logged(environ: dict[str, str]) -> None:
     (_, answer), log = say(environ, registering(), sending(2, "secret " * 300_000))
-    assert "the limit is 65536 bytes" in answer["result"]["content"][0]["text"]
+    assert "the limit is 65000 bytes" in answer["result"]["content"][0]["text"]
     assert log == ""

@@ -104,6 +104,21 @@ REFUSED: list[tuple[str, Call, type[errors.SwarmError], int, str]] = [
         "parent_session child_web_task_3 is no master; give master_project_web",
     ),
     (
+        "children of a child",
+        lambda c: c.get_child_sessions(CHILD),
+        errors.SessionNameError,
+        2,
+        "parent_session child_web_task_3 is no master; give master_project_web",
+    ),
+    (
+        "id that is a number",
+        lambda c: c.register_session_relationship(MASTER, CHILD, 3, "web"),  # type: ignore[arg-type]
+        errors.SessionNameError,
+        2,
+        "task id 3 cannot be part of a session name; use a text of 1 to 64 letters, digits, '.',"
+        " '_' and '-', the first and the last a letter or digit, without '..' and '_task_'",
+    ),
+    (
         "child is a master",
         lambda c: c.register_session_relationship(MASTER, MASTER, "4", "web"),
         errors.SessionNameError,
@@ -144,7 +159,14 @@ REFUSED: list[tuple[str, Call, type[errors.SwarmError], int, str]] = [
         lambda c: c.send_message_to_session(MASTER, CHILD, ""),
         errors.InvalidInputError,
         2,
-        "the text is empty; give at least one character",
+        "the message is empty; say something in it",
+    ),
+    (
+        "nothing but blanks",
+        lambda c: c.send_message_to_session(MASTER, CHILD, " \t\n"),
+        errors.InvalidInputError,
+        2,
+        "the message is empty; say something in it",
     ),
     (
         "control characters",
@@ -155,10 +177,10 @@ REFUSED: list[tuple[str, Call, type[errors.SwarmError], int, str]] = [
     ),
     (
         "too long",
-        lambda c: c.send_message_to_session(MASTER, CHILD, "x" * 65_537),
+        lambda c: c.send_message_to_session(MASTER, CHILD, "x" * 65_001),
         errors.TextTooLongError,
         5,
-        "the text is 65537 bytes; the limit is 65536 bytes",
+        "the message is 65001 bytes; the limit is 65000 bytes",
     ),
     (
         "details too long",
@@ -181,6 +203,13 @@ REFUSED: list[tuple[str, Call, type[errors.SwarmError], int, str]] = [
         errors.InvalidInputError,
         2,
         "expires_s 0 is no time to wait; give seconds above 0, ten years at most",
+    ),
+    (
+        "expiry that is text",
+        lambda c: c.send_message_to_session(MASTER, CHILD, "hi", expires_s="5"),  # type: ignore[arg-type]
+        errors.InvalidInputError,
+        2,
+        "expires_s '5' is no time to wait; give seconds above 0, ten years at most",
     ),
     (
         "acknowledged unread",

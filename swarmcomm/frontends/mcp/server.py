@@ -15,6 +15,7 @@ import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 
 from swarmcomm import __version__
@@ -138,11 +139,21 @@ def _tool(
             open_world_hint=open_world,
         ),
     )
+    tool.fn_metadata = _Said.model_construct(**dict(tool.fn_metadata))
     arguments = tool.fn_metadata.arg_model
     arguments.model_config["extra"] = "forbid"
     arguments.model_rebuild(force=True)
     tool.parameters = arguments.model_json_schema(by_alias=True)
     return tool
+
+
+class _Said(FuncMetadata):
+    """Arguments as they were said: a text that could be JSON is one where any value may stand."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        fields = self.arg_model.model_fields
+        said = {key: data[key] for key in data if key in fields and fields[key].annotation is Any}
+        return {**super().pre_parse_json(data), **said}
 
 
 class _Plain(logging.Formatter):

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import anyio
 from anyio import to_thread
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from swarmcomm.frontends.mcp.shown import Message, Messages, Registered, Sent, Status, Statuses
+from swarmcomm.sessions import read_details
 from swarmcomm.sessions.model import MessageType
 from swarmcomm.sessions.model import Status as SessionState
 
@@ -21,6 +22,15 @@ T = TypeVar("T")
 
 #: Messages that one call returns: a model reads all of them at once.
 MESSAGES_AT_ONCE = 10
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")  # pydantic wants this one
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
 
 _FORMS = "master_project_{PROJECT_ID} or child_{PROJECT_ID}_task_{TASK_ID}"
 Name = Annotated[str, Field(description=f"{_FORMS}")]
@@ -72,7 +82,7 @@ class SessionTools:
             ),
         ],
         progress: Annotated[
-            int | None,
+            Whole | None,
             Field(
                 description="percent that is done; left out: as it was",
                 json_schema_extra={"minimum": 0, "maximum": 100},
@@ -92,10 +102,11 @@ class SessionTools:
 
         Reporting the same again changes nothing.
         """
+        said = read_details(details) if isinstance(details, str) else details
         return Status.of(
             await self._call(
                 lambda coordinator: coordinator.report_session_status(
-                    session_name, status, progress, details
+                    session_name, status, progress, said
                 )
             )
         )
@@ -118,7 +129,7 @@ class SessionTools:
         self,
         from_session: Own,
         to_session: Name,
-        message: Annotated[str, Field(description="what to tell it; up to 64 KiB")],
+        message: Annotated[str, Field(description="what to tell it; up to 65,000 bytes")],
         message_type: Annotated[
             str | None,
             Field(
@@ -128,7 +139,7 @@ class SessionTools:
             ),
         ] = None,
         reply_to: Annotated[
-            int | None, Field(description="message_id of the message that this answers")
+            Whole | None, Field(description="message_id of the message that this answers")
         ] = None,
     ) -> Sent:
         """Send a message between a master and its child; it is kept until its reader has it."""
@@ -148,7 +159,7 @@ class SessionTools:
         self,
         session_name: Own,
         acknowledge: Annotated[
-            list[int] | None,
+            list[Whole] | None,
             Field(description="message_ids of earlier calls that you have acted on"),
         ] = None,
     ) -> Messages:
