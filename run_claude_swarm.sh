@@ -203,7 +203,7 @@ find_hooks() {
   spool=${folder}
   hook_settings=${agent_hooks}
   fill_in python "${hook_python}"
-  fill_in hook "${root}/swarmcomm/frontends/hook.py"
+  fill_in hook "${root}/swarmcomm/frontends/hooks/witness.py"
   fill_in spool "${spool}"
 }
 

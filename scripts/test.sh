@@ -138,7 +138,7 @@ sizes() {
   size "store" swarmcomm/store
   size "sessions" swarmcomm/sessions swarmcomm/frontends/sessions.py swarmcomm/frontends/deliver.py
   size "frontends but the cli" swarmcomm/frontends/worker*.py swarmcomm/frontends/demo.py \
-    swarmcomm/frontends/doctor.py swarmcomm/frontends/hook.py swarmcomm/frontends/status_log.py \
+    swarmcomm/frontends/doctor.py swarmcomm/frontends/status_log.py swarmcomm/frontends/hooks \
     swarmcomm/frontends/mcp
   size "tests" tests
 }

@@ -1,4 +1,4 @@
-"""A second witness beside the screen: what an agent's hooks wrote down (frontends/hook.py).
+"""A second witness beside the screen: what an agent's hooks wrote down (hooks/witness.py).
 
 Which file that is, its pane's option ``@swarm_witness`` and its server's pid say.
 """

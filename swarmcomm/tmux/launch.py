@@ -41,7 +41,7 @@ _PACKAGE = Path(__file__).parent.parent
 _SCRIPTS = _PACKAGE.parent / "scripts"
 
 #: Run by an agent that has hooks; it is a program, not a module of ours.
-_HOOK = _PACKAGE / "frontends" / "hook.py"
+_HOOK = _PACKAGE / "frontends" / "hooks" / "witness.py"
 
 #: Bytes of a folder's name above which it does not go into a window's command five times.
 _FOLDER_BYTES = 1000

@@ -106,7 +106,7 @@ def imports(made: Rig) -> list[Timed]:
 def hooks(made: Rig, folder: Path) -> list[Timed]:
     """What an agent waits for at each event that it tells its hooks."""
     folder.mkdir(mode=0o700)
-    program = str(ROOT / "swarmcomm" / "frontends" / "hook.py")
+    program = str(ROOT / "swarmcomm" / "frontends" / "hooks" / "witness.py")
     window = {"TMUX": "/tmp/tmux/default,1,0", "TMUX_PANE": "%0"}
     environ = {**made.environ, **window}
 

@@ -137,12 +137,12 @@ def test_claude_is_started_with_hooks(launcher: Launcher, program, tmp_path: Pat
         assert {"UserPromptSubmit", "Stop", "StopFailure", "PermissionRequest"} < hooks.keys()
         [entry] = hooks["Stop"][0]["hooks"]
         assert Path(str(entry["command"])).is_absolute()
-        program_and_folder = [str(ROOT / "swarmcomm/frontends/hook.py"), str(witness)]
+        program_and_folder = [str(ROOT / "swarmcomm/frontends/hooks/witness.py"), str(witness)]
         assert entry["args"][-2:] == program_and_folder
         # Whatever becomes of the program, the agent sees status 0 and not a word.
         for folder in (str(witness), str(tmp_path / "gone")):
             words = [entry["command"], *entry["args"][:-1], folder]
-            for at, word in ((-2, words[-2]), (-2, "/no/such/hook.py"), (-3, "/no/python")):
+            for at, word in ((-2, words[-2]), (-2, "/no/such/witness.py"), (-3, "/no/python")):
                 words[at] = word
                 done = subprocess.run(words, input=b"{}", capture_output=True, check=False)
                 assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

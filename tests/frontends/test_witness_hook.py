@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-HOOK = ROOT / "swarmcomm" / "frontends" / "hook.py"
+HOOK = ROOT / "swarmcomm" / "frontends" / "hooks" / "witness.py"
 INPUTS = Path(__file__).with_name("hook_inputs.jsonl")
 STOP = {"hook_event_name": "Stop", "last_assistant_message": "[DONE] t1"}
 

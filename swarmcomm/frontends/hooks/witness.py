@@ -1,4 +1,4 @@
-"""The hook program: writes down what an agent tells its hooks, as ``python3 -I -S hook.py DIR``.
+"""The hook program: writes down what an agent tells its hooks, as ``python3 -I -S witness.py DIR``.
 
 It reads one JSON object and appends one line of JSON to ``DIR/<tmux server's pid>-<pane>.jsonl``,
 where TMUX and TMUX_PANE say which. Whatever happens it prints nothing, ends with status 0 and is
