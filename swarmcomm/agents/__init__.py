@@ -49,12 +49,24 @@ class Hooks:
     flag: str
     settings: str
 
-    def words(self, python: str, hook: str, spool: str) -> tuple[str, ...]:
-        """Return the option and its value."""
-        filled = self.settings
+    def words(
+        self, python: str, hook: str, spool: str, more: Mapping[str, Any] | None = None
+    ) -> tuple[str, ...]:
+        """Return the option and its value: our hook where there is a *spool*, and *more* settings.
+
+        Hooks of *more* are added to ours.
+        """
+        filled = self.settings if spool else "{}"
         for name, value in (("python", python), ("hook", hook), ("spool", spool)):
             filled = filled.replace(f"{{{name}}}", json.dumps(value, ensure_ascii=False))
-        return (self.flag, filled)
+        if more:
+            found = json.loads(filled)
+            both = {**found, **more}
+            both["hooks"] = {**found.get("hooks", {})}
+            for event, entries in more.get("hooks", {}).items():
+                both["hooks"][event] = [*both["hooks"].get(event, []), *entries]
+            filled = json.dumps(both, ensure_ascii=False)
+        return (self.flag, filled) if spool or more else ()
 
 
 @dataclass(frozen=True)
@@ -139,9 +151,14 @@ class Profile:
         variables += [f"PATH={path}"] if path else []
         return ("env", *unset, *variables, program, *rest, *hooks, *told)
 
-    def hook_words(self, python: str, hook: str, spool: str) -> tuple[str, ...]:
-        """Return the arguments that make the agent run *hook*; none where it cannot."""
-        return self.hooks.words(python, hook, spool) if self.hooks else ()
+    def hook_words(
+        self, python: str, hook: str, spool: str, more: Mapping[str, Any] | None = None
+    ) -> tuple[str, ...]:
+        """Return the arguments that make the agent run *hook*, and what *more* settings it has.
+
+        None where it cannot, or where there is neither a *spool* nor *more*.
+        """
+        return self.hooks.words(python, hook, spool, more) if self.hooks else ()
 
 
 def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -274,9 +291,11 @@ def _hooks(keys: _Keys | None) -> Hooks | None:
     keys.check_all_used()
     hooks = Hooks(flag, settings.replace("{run}", run))
     try:
-        json.loads(hooks.words("", "", "")[1])
+        found = json.loads(hooks.words("", "", "x")[1])
     except ValueError as error:
         raise keys.wrong("settings", f"is no JSON with run in its place: {error}") from error
+    if not isinstance(found, dict):
+        raise keys.wrong("settings", "is no object of JSON")
     return hooks
 
 

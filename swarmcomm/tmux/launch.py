@@ -7,7 +7,8 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from swarmcomm import clock, settings
 from swarmcomm.errors import (
@@ -63,7 +64,11 @@ class Agent(Protocol):
     def pane_options(self) -> Mapping[str, str]: ...
     @property
     def ready(self) -> str | None: ...
-    def hook_words(self, python: str, hook: str, spool: str) -> tuple[str, ...]: ...
+    @property
+    def hooks(self) -> object | None: ...
+    def hook_words(
+        self, python: str, hook: str, spool: str, more: Mapping[str, Any] | None
+    ) -> tuple[str, ...]: ...
     def argv(
         self, role: Role, program: str, python: str, path: str | None, hooks: tuple[str, ...]
     ) -> tuple[str, ...]: ...
@@ -79,15 +84,19 @@ def launch(
     environment: Mapping[str, str],
     windows: Sequence[str] | None = None,
     hooks: bool = True,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    more: Mapping[str, Any] | None = None,
+    role: str = "worker",
 ) -> None:
     """Build *session* with an agent as the own process of each window's pane, in *workdir*.
 
     Either *agent* or *command*, which is a shell command, says what runs. *environment* is the
     caller's: its PATH (where the agent's program is looked for), SWARM_STATE_DIR and SWARM_TMUX are
-    handed on to the windows. *windows* are those of ``session.conf`` where nothing is given. With
-    *hooks* an agent that can is made to write down what it is told and says, in a private folder
-    of the state directory; where there can be none, it starts without. Blocks until every agent
-    shows its input line, or for a moment where none is known.
+    handed on to the windows, and *variables* are added. *windows* are those of ``session.conf``
+    where nothing is given; those not called master have *role*. With *hooks* an agent that can is
+    made to write down what it is told and says, in a private folder of the state directory; where
+    there can be none, it starts without. An agent that takes settings gets *more* of them. Blocks
+    until every agent shows its input line, or for a moment where none is known.
 
     Raises:
         InvalidInputError: a name or *workdir* cannot be used; nothing was made.
@@ -103,16 +112,17 @@ def launch(
         raise InvalidInputError("an agent or a command starts a swarm, and not both")
     if _is_there(server, session):
         raise _already_there(server, session)
-    variables = _variables(server, session, workdir, environment)
-    spool = _make_spool(environment) if hooks and agent and agent.hook_words("", "", "") else ""
-    started = _starter(agent, command or "", variables.get("PATH"), spool)
-    place = _make_session(server, session, workdir, variables, conf)
+    own = {**_variables(server, session, workdir, environment), **variables}
+    spool = _make_spool(environment) if hooks and agent and agent.hooks else ""
+    started = _starter(agent, command or "", own.get("PATH"), spool, more)
+    place = _make_session(server, session, workdir, own, conf)
     session_id = place.partition(":")[0]
     try:
         for name in names:
-            role: Role = "master" if name == "master" else "worker"
+            kind: Role = "master" if name == "master" else "worker"
             target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
-            _make_window(server, name, role, workdir, target, agent, started(role), spool)
+            told = kind if kind == "master" else role
+            _make_window(server, name, told, workdir, target, agent, started(kind), spool)
     except BaseException:
         server.cmd("kill-session", "-t", session_id)
         raise
@@ -170,7 +180,9 @@ def _is_there(server: Server, session: str) -> bool:
     return True
 
 
-def _starter(agent: Agent | None, command: str, path: str | None, spool: str) -> Argv:
+def _starter(
+    agent: Agent | None, command: str, path: str | None, spool: str, more: Mapping[str, Any] | None
+) -> Argv:
     """Return what gives the argument list for a role.
 
     PATH stands in it, since tmux gives a pane the PATH of who asks for it, not the session's.
@@ -182,7 +194,7 @@ def _starter(agent: Agent | None, command: str, path: str | None, spool: str) ->
     if not program:
         raise MissingProgramError("\n".join(agent.missing))
 
-    hooks = agent.hook_words(sys.executable, str(_HOOK), spool) if spool else ()
+    hooks = agent.hook_words(sys.executable, str(_HOOK), spool, more)
 
     def argv(role: Role) -> tuple[str, ...]:
         return agent.argv(role, program, sys.executable, path, hooks)

@@ -110,6 +110,7 @@ def test_a_profile_is_what_its_file_says(tmp_path: Path) -> None:
         (lambda text: text + "more = 1\n", "hooks.more"),
         (lambda text: text.replace('flag = "--conf"', ""), "hooks.flag"),
         (lambda text: text.replace('"End": {run}', '"End": {walk}'), "hooks.settings"),
+        (lambda text: text.replace('{"Stop": {run}, "End": {run}}', "[{run}]"), "hooks.settings"),
         (lambda text: text.replace('"--system"', "[]"), "instructions_flag"),
         (lambda text: text.replace('["ONE", "TWO"]', '"ONE"'), "unset"),
         (lambda text: text.replace('"TWO"', "2"), "unset"),
