@@ -28,6 +28,7 @@ PROGRAM = "/opt/a b/swarmcomm/frontends/hooks/program.py"
 HOOKS = hook_settings.hooks("/usr/bin/python3", PROGRAM, ["--project-id", "web"])
 OTHERS = hook_settings.hooks("/usr/bin/python3", "/old" + PROGRAM, ["--project-id", "é"])
 EVENTS = sorted(HOOKS)
+COUNT = sum(len(group["hooks"]) for groups in HOOKS.values() for group in groups)
 
 THEIR_HOOK = '{"hooks": [{"type": "command", "command": "say done", "timeout": 5}]}'
 
@@ -215,7 +216,7 @@ def test_all_that_was_there_stays_and_comes_back(name: str, file: Path) -> None:
     assert settings.install(file, HOOKS).is_changed is False
     assert file.read_bytes() == now
     change = settings.install(file, OTHERS)
-    assert len(change.before) == len(change.after) == len(EVENTS)
+    assert len(change.before) == len(change.after) == COUNT
     assert "/old/" in file.read_text()
     assert settings.install(file, HOOKS).is_changed is True
     assert file.read_bytes() == now
@@ -293,7 +294,7 @@ def test_what_is_ours_is_found_when_claude_has_written_the_file_anew(
     anew = json.loads(file.read_text("utf-8-sig"), parse_int=str, parse_float=str)
     anew["permissions"] = {"allow": ["Bash(ls)"]}
     file.write_text(json.dumps(anew, indent=indent))
-    assert len(settings.install(file, HOOKS).before) == len(EVENTS)
+    assert len(settings.install(file, HOOKS).before) == COUNT
     settings.remove(file)
     assert settings.ours(loads(file.read_bytes())) == ()
     wanted = without_ours(KEPT[name]) | {"permissions": {"allow": ["Bash(ls)"]}}
@@ -562,6 +563,6 @@ def test_two_at_once_write_one_behind_the_other(file: Path) -> None:
         for _ in range(2)
     ]
     assert [each.wait(60) for each in both] == [0, 0]
-    assert len(settings.ours(settings.read(file))) == len(EVENTS)
+    assert len(settings.ours(settings.read(file))) == COUNT
     settings.remove(file)
     assert file.read_bytes() == KEPT["two spaces"]
