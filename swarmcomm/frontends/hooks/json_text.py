@@ -113,11 +113,8 @@ def take(text: str, is_ours: Callable[[dict[str, Any]], bool]) -> str | None:
     Raises:
         UnfitError: as :func:`read`.
     """
-    settings = read(text)
-    for _ in [None for _, handler in handlers(settings) if is_ours(handler)]:
-        way = _find(text, is_ours)
-        if way is None:  # it left together with one beside it
-            break
+    read(text)
+    while (way := _find(text, is_ours)) is not None:
         span = _span(text, way)
         if span is None:
             begin, end = _begin(text), _end(text, _begin(text))
@@ -205,8 +202,10 @@ def _find(text: str, is_ours: Callable[[dict[str, Any]], bool]) -> list[_Step] |
         return is_ours(_DECODER.raw_decode(text, part.value)[0])
 
     root = _begin(text)
-    members = _parts(text, root)
-    place = next(number for number, part in enumerate(members) if part.key == "hooks")
+    members = _parts(text, root) if root < len(text) else []
+    place = next((number for number, part in enumerate(members) if part.key == "hooks"), None)
+    if place is None:
+        return None
     hooks = members[place].value
     events = _parts(text, hooks)
     for number, event in enumerate(events):
