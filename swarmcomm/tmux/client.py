@@ -63,12 +63,13 @@ class Request:
         self._done.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Return whether it ended within *timeout_s*; if not, it is given up."""
-        if self._done.wait(max(0.0, timeout_s)):
-            return True
+        """Return whether it ended within *timeout_s*."""
+        return self._done.wait(max(0.0, timeout_s))
+
+    def give_up(self) -> None:
+        """Wait for it no more."""
         with self._lock:
             self._given_up = True
-        return False
 
 
 class Guard:

@@ -43,6 +43,14 @@ _OUTPUT_FLAGS = "ignore-size,pause-after=1"
 #: While a second client is there, one that is slow does not stop the programs in the panes.
 _COMMAND_FLAGS = "ignore-size,no-output"
 
+#: Seconds without a word after which tmux is given something to answer. One that pauses all panes
+#: at once, since they are too fast, falls asleep on what it has to say (3.3a).
+_NUDGE_S = 0.2
+_NUDGE = ("display-message", "-p", "")
+
+#: A pane's output is held for a look, and goes on.
+_HOLD = ("pause", "continue")
+
 #: What tmux says when a pane may have left the session, or come back.
 _MOVES = frozenset(
     ("window-add", "window-close", "unlinked-window-add", "unlinked-window-close", "layout-change")
@@ -123,6 +131,8 @@ class Connection:
         self._printed: set[str] = set()
         self._away: set[str] = set()
         self._counting = False
+        self._held: dict[str, bool] = {}  # panes of looks, and whether they have been held since
+        self._looking = threading.Lock()
         try:
             if control_mode:
                 self._start()
@@ -191,27 +201,46 @@ class Connection:
             said = self._server.ask("capture-pane", "-p", *where, ";", *sizes)
             text, _, last = said.removesuffix("\n").rpartition("\n")
             return _snapshot(f"{text}\n", last)
+        with self._looking:
+            return self._cut(clients.output, pane_id, where, sizes)
+
+    def _cut(
+        self, client: Client, pane_id: str, where: tuple[str, ...], sizes: tuple[str, ...]
+    ) -> Snapshot:
+        """Capture a pane between two pieces of its output.
+
+        Replies are overtaken by what a pane prints, while tmux still has something of another pane
+        for the client. So this one is held until nothing of it is under way, and goes on from the
+        capture.
+        """
         # Through a buffer: tmux before 3.6 never frees a capture that a control client prints.
         name = f"swarmcomm-{os.getpid()}-{next(_numbers)}"
-        cut = threading.Event()
+        hold, go_on = (("refresh-client", "-A", f"{pane_id}:{what}") for what in _HOLD)
+        line = control.sequence(("capture-pane", "-b", name, *where), go_on, sizes)
+
+        def on_held(_reply: Reply, too_late: bool) -> None:
+            if not too_late:
+                self._outbox.drop(pane_id)
 
         def on_first(reply: Reply, too_late: bool) -> None:
             if reply.ok and too_late:
-                self._send(clients.output, "delete-buffer", "-b", name)
-            elif reply.ok:
-                cut.set()
-                self._outbox.drop(pane_id)
+                self._send(client, "delete-buffer", "-b", name)
 
-        line = control.sequence(("capture-pane", "-b", name, *where), sizes)
+        self._held[pane_id] = True
         try:
-            replies = self._request(clients.output, line, Request(self._token(), on_first))
-            said = "".join(_text(reply, "capture-pane") for reply in replies)
+            self._request(client, control.quote(hold), Request(self._token(), on_held))
+            replies = self._request(client, line, Request(self._token(), on_first))
+            *_, said = (_text(reply, "capture-pane") for reply in replies)
             text = self._server.ask("show-buffer", "-b", name, ";", "delete-buffer", "-b", name)
         except BaseException:
-            if cut.is_set():
-                self._outbox.lose(pane_id, "a look at the pane failed")
-                self._send(clients.output, "delete-buffer", "-b", name)
+            self._send(client, *go_on)
+            self._send(client, "delete-buffer", "-b", name)
+            self._outbox.lose(pane_id, "a look at the pane failed")
             raise
+        finally:
+            was_held = self._held.pop(pane_id)
+        if not was_held:
+            self._outbox.lose(pane_id, "the pane went on while it was looked at")
         return _snapshot(text, said)
 
     def close(self) -> None:
@@ -281,13 +310,18 @@ class Connection:
         both = (clients.output, clients.command)
         for fd in (self._stop_fd, *(client.fd for client in both)):
             poll.register(fd, select.POLLIN)
+        nudge_ms: float | None = None
         while not self._closed.is_set():
             for client in both:
                 # One read of each in turn: a flood must not hold up the replies.
                 found = client.read()
                 if found is None or not self._take(found, client):
                     return
-            poll.poll()
+                if any(isinstance(each, control.Output) for each in found):
+                    nudge_ms = _NUDGE_S * 1000
+            if not poll.poll(nudge_ms):
+                self._send(clients.output, *_NUDGE)
+                nudge_ms = None
 
     def _take(self, found: list[Message], client: Client) -> bool:
         """Deal with *found*; return False where the connection is of no use any more."""
@@ -308,12 +342,20 @@ class Connection:
                     if self._session_id not in ("", session_id):
                         return False
                     self._session_id = session_id
-                if each.name == "pause" and each.text not in self._away:
-                    self._outbox.lose(each.text, "the pane printed more than could be fetched")
-                    self._send(client, "refresh-client", "-A", f"{each.text}:continue")
+                if each.name == "pause":
+                    self._go_on(client, each.text, "the pane printed more than could be fetched")
                 if each.name in _MOVES:
                     self._count_panes(client)
         return True
+
+    def _go_on(self, client: Client, pane_id: str, why: str) -> None:
+        """Let a pane go on that was paused; only then is anybody told to look."""
+        if pane_id in self._away or pane_id in self._held:
+            return
+        self._send(client, "refresh-client", "-A", f"{pane_id}:continue")
+        if pane_id in self._held:
+            self._held[pane_id] = False
+        self._outbox.lose(pane_id, why)
 
     def _count_panes(self, client: Client) -> None:
         """Pause those that have left the session.
@@ -331,10 +373,9 @@ class Connection:
             there = {pane for _, pane in rows} - here
             for pane in self._printed & there:
                 self._send(client, "refresh-client", "-A", f"{pane}:pause")
-            for pane in self._away & here:
-                self._outbox.lose(pane, "the pane was in another session")
-                self._send(client, "refresh-client", "-A", f"{pane}:continue")
-            self._away = (self._away | self._printed) & there
+            back, self._away = self._away & here, (self._away | self._printed) & there
+            for pane in back:
+                self._go_on(client, pane, "the pane was in another session")
             self._printed -= there
 
         self._send(client, "list-panes", "-a", "-F", "#{session_id} #{pane_id}", on_first=on_first)
@@ -363,8 +404,11 @@ class Connection:
             if clock.monotonic() >= deadline:
                 raise no_answer(deadline_s)
             request.lose()
-        if not request.wait(deadline - clock.monotonic()):
-            raise no_answer(deadline_s)
+        while not request.wait(min(_NUDGE_S, deadline - clock.monotonic())):
+            if clock.monotonic() >= deadline:
+                request.give_up()
+                raise no_answer(deadline_s)
+            self._send(client, *_NUDGE)
         if request.lost:
             raise TmuxError("the connection to tmux was lost; what was asked may have been done")
         return request.replies
