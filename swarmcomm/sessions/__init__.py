@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import settings
 from swarmcomm.errors import AnotherSessionError, InvalidInputError, StoreError
 from swarmcomm.sessions import messages, registry
+from swarmcomm.sessions.identity import identify
 from swarmcomm.sessions.model import (
     ENDS,
     NEXT,
@@ -68,7 +69,7 @@ class Coordinator:
     of threads may use one object, any number of processes one folder, each with an object of its
     own. A call that changes something blocks up to STORE_BUSY_S seconds for others that write.
 
-    Where it is bound to a session (SWARM_SESSION_NAME), it speaks and reads as that one alone; it
+    Where it is bound to a session (:meth:`attach`), it speaks and reads as that one alone; it
     may ask for the status of all.
 
     Each method raises SessionNameError (2) for a name that is none, SessionNotRegisteredError (3),
@@ -89,17 +90,18 @@ class Coordinator:
     ) -> Coordinator:
         """Return the coordinator of the state folder that *environ* gives; it is made if missing.
 
-        It is bound to *as_session*, or to what SWARM_SESSION_NAME names; to none where that is
-        not set.
+        It is bound to *as_session*, or to the session that *environ* is of: see
+        :func:`swarmcomm.sessions.identity.identify`; to none where that is none.
 
         Raises:
             SessionNameError: the session to bind to has no name of ours.
-            InvalidInputError: another variable of *environ* cannot be used.
+            InvalidInputError: a variable of *environ* cannot be used.
             StoreError: the store cannot be used.
         """
         from swarmcomm.store import Store
 
-        bound = as_session or environ.get("SWARM_SESSION_NAME") or None
+        own = None if as_session else identify(environ)
+        bound = as_session or (str(own.name) if own else None)
         if bound:
             parse(bound)
         found = settings.from_environment(environ)
@@ -147,6 +149,18 @@ class Coordinator:
             self._check(str(master), "register children of")
         return registry.register(self._store, self._swarm, master, child)
 
+    def register_session(self, session_name: str) -> SessionStatus:
+        """Register a session and, where it is a child, its master; return what it is now.
+
+        What is registered already stays as it is. A master may register its children.
+        """
+        name = parse(session_name)
+        if self._bound != str(name.master):
+            self._check(str(name), "register")
+        with self._store.writing() as change:
+            registry.add(change, self._swarm, name)
+            return registry.one(change.execute, name)
+
     def report_session_status(
         self,
         session_name: str,
@@ -171,13 +185,22 @@ class Coordinator:
 
     def report_many(self, reports: Iterable[Report]) -> list[SessionStatus]:
         """Store all of *reports* in their order, or none; else as :meth:`report_session_status`."""
-        checked = [registry.check_report(report) for report in reports]
+        all_reports = list(reports)
+        checked = [registry.check_report(report) for report in all_reports]
         for name, *_ in checked:
             self._check(str(name), "report as")
+        news = [_news(report) for report in all_reports]
         if not checked:
             return []
+        found = []
         with self._store.writing() as change:
-            return [registry.report(change, self._swarm, *each) for each in checked]
+            for each, told in zip(checked, news, strict=True):
+                was = registry.one(change.execute, each[0])
+                now = registry.report(change, self._swarm, *each)
+                if told and now.status is not was.status:
+                    messages.send(change, self._swarm, told, messages.check_outgoing(told))
+                found.append(now)
+        return found
 
     def get_child_sessions(self, parent_session: str) -> list[SessionStatus]:
         """Return the children of a master, in the order in which they were registered."""
@@ -294,6 +317,16 @@ class Coordinator:
             raise AnotherSessionError(
                 f"you are {self._bound} and cannot {what} {name}; use your own name"
             )
+
+
+def _news(report: Report) -> Outgoing | None:
+    """Return the message that goes with *report* from a child to its master."""
+    name = parse(report.session_name)
+    if report.news is None or name.is_master:
+        return None
+    news = Outgoing(str(name), str(name.master), report.news)
+    messages.check_outgoing(news)
+    return news
 
 
 def _limit(limit: int) -> int:

@@ -130,12 +130,17 @@ class Message(_Record):
 
 @dataclass(frozen=True)
 class Report:
-    """One report of a batch; *progress* None leaves it as it is."""
+    """One report of a batch; *progress* None leaves it as it is.
+
+    *news* is a message to the master of a child, sent with the report if the status is another one
+    than before: of any number that report the same at once, one tells it.
+    """
 
     session_name: str
     status: str
     progress: int | None = None
     details: Details = None
+    news: str | None = None
 
 
 @dataclass(frozen=True)

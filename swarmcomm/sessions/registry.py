@@ -95,24 +95,29 @@ def _check_master(name: SessionName) -> None:
 def register(store: Store, swarm: str, master: SessionName, child: SessionName) -> Relationship:
     """Store both sessions where they are not yet, and return their relation."""
     assert child.task_id is not None
-    now = stamp(clock.now())
     with store.writing() as change:
-        for name in (master, child):
-            parent = None if name.is_master else str(master)
-            added = change.execute(
-                "INSERT INTO session (name, parent, status, progress, registered_at, changed_at)"
-                " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (name) DO NOTHING",
-                str(name),
-                parent,
-                Status.UNKNOWN,
-                now,
-                now,
-            )
-            if added.rowcount:
-                text = f"registered under {parent}" if parent else "registered as a master"
-                change.tell([found(swarm, name, text, "session", "registered")])
+        add(change, swarm, child)
         ((since,),) = change.execute("SELECT registered_at FROM session WHERE name = ?", str(child))
     return Relationship(str(master), str(child), child.task_id, child.project_id, time_of(since))
+
+
+def add(change: Transaction, swarm: str, session: SessionName) -> None:
+    """Store a session where it is not yet, behind its master."""
+    now = stamp(clock.now())
+    for name in dict.fromkeys((session.master, session)):
+        parent = None if name.is_master else str(name.master)
+        added = change.execute(
+            "INSERT INTO session (name, parent, status, progress, registered_at, changed_at)"
+            " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (name) DO NOTHING",
+            str(name),
+            parent,
+            Status.UNKNOWN,
+            now,
+            now,
+        )
+        if added.rowcount:
+            text = f"registered under {parent}" if parent else "registered as a master"
+            change.tell([found(swarm, name, text, "session", "registered")])
 
 
 def check_report(report: Report) -> tuple[SessionName, Status, int | None, str | None]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from swarmcomm import Coordinator, Marker
-from swarmcomm.errors import WrongStatusError
+from swarmcomm.errors import AnotherSessionError, RefusedError, WrongStatusError
 from swarmcomm.sessions import ENDS, NEXT, Report, Status
 from tests.sessions.conftest import CHILD, MASTER, Attach, events
 
@@ -211,3 +212,52 @@ def test_records_become_json(coordinator: Coordinator) -> None:
     assert record["details"] == {"a": 1}
     assert record["changed_at"].startswith("20")
     assert set(record) >= {"session_name", "progress", "parent_session", "unread"}
+
+
+# Registered alone, and told to the master
+
+
+def test_a_session_registers_itself_and_a_child_its_master_too(attach: Attach) -> None:
+    with attach(CHILD) as child:
+        found = child.register_session(CHILD)
+        assert (found.status, found.parent_session) == ("UNKNOWN", MASTER)
+        child.report_session_status(CHILD, "WORKING", 40)
+        assert child.register_session(CHILD).progress == 40
+        with pytest.raises(AnotherSessionError):
+            child.register_session(MASTER)
+    with attach(MASTER) as master:
+        assert master.register_session(MASTER).parent_session is None
+        master.register_session("child_web_task_4")
+        names = [found.session_name for found in master.query_session_status()]
+        assert names == [MASTER, CHILD, "child_web_task_4"]
+
+
+def test_news_reach_the_master_once_though_many_report_the_same(
+    coordinator: Coordinator, attach: Attach
+) -> None:
+    blocked = Report(CHILD, "BLOCKED", details="a permission", news="I wait for a person")
+    others = [attach(CHILD) for _ in range(4)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda other: other.report_many([blocked] * 3), others))
+    (message,) = coordinator.get_session_messages(MASTER)
+    assert (message.from_session, message.message_type) == (CHILD, "RESPONSE")
+    assert message.text == "I wait for a person"
+    coordinator.report_session_status(CHILD, "WORKING")
+    coordinator.report_many([blocked])
+    assert len(coordinator.get_session_messages(MASTER)) == 1
+
+
+def test_news_that_cannot_be_sent_leave_the_status_as_it_was(coordinator: Coordinator) -> None:
+    with pytest.raises(RefusedError):
+        coordinator.report_many([Report(CHILD, "WORKING"), Report(CHILD, "ERROR", news="\x1b[2J")])
+    with pytest.raises(WrongStatusError):
+        coordinator.report_many(
+            [Report(CHILD, "ERROR", news="failed"), Report(CHILD, "WORKING", news="on again")]
+        )
+    assert coordinator.query_session_status(CHILD)[0].status == "UNKNOWN"
+    assert coordinator.get_session_messages(MASTER) == []
+
+
+def test_news_of_a_master_are_told_to_nobody(coordinator: Coordinator) -> None:
+    coordinator.report_many([Report(MASTER, "BLOCKED", news="I wait")])
+    assert coordinator.message_history() == []
