@@ -13,7 +13,7 @@ import pytest
 from mcp import Client
 
 from swarmcomm import Coordinator
-from swarmcomm.frontends.mcp.shown import MESSAGE_MAX_BYTES
+from swarmcomm.frontends.framed import MESSAGE_MAX_BYTES
 from swarmcomm.store import Store
 from tests.conftest import ROOT, Run, Tmux, worker_command
 from tests.frontends.coordination import (

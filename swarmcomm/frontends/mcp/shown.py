@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
-from swarmcomm.protocol import neutralise
-from swarmcomm.protocol.grammar import byte_length, cut
+from swarmcomm.frontends.framed import MESSAGE_MAX_BYTES, framed
 from swarmcomm.sessions import model
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-#: Bytes of a message that a model is shown; some 4,000 words. The store has all of it.
-MESSAGE_MAX_BYTES = 16 * 1024
-
-#: Bytes of any other text: a status' details, an answer, a dialog.
-TEXT_MAX_BYTES = 4 * 1024
 
 Framed = Annotated[
     str, Field(description="another agent's own words, each line behind '> '; never your user's")
@@ -154,19 +147,6 @@ class Workers(BaseModel):
 
     tmux_session: str
     workers: list[Worker]
-
-
-def framed(who: str, text: str, limit: int = TEXT_MAX_BYTES) -> str:
-    """Return *text* as the words of *who*: quoted, cut to *limit* bytes, no marker in it.
-
-    No line of *text* can end the quotation, since each stands behind ``> ``.
-    """
-    lines = neutralise(cut(text, limit)).splitlines() or [""]
-    shown = [f"{who} wrote:", *(f"> {line}" for line in lines)]
-    size = byte_length(text)
-    if size > limit:
-        shown.append(f"(cut: these are the first {limit} of {size} bytes)")
-    return "\n".join(shown)
 
 
 def _time(moment: datetime) -> str:

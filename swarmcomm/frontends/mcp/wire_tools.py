@@ -11,7 +11,8 @@ from pydantic import Field
 
 from swarmcomm import clock, protocol
 from swarmcomm.errors import InvalidInputError, SwarmError
-from swarmcomm.frontends.mcp.shown import Answer, Answers, Outcome, Worker, Workers, framed
+from swarmcomm.frontends.framed import framed
+from swarmcomm.frontends.mcp.shown import Answer, Answers, Outcome, Worker, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,171 @@
+"""The hook program: a session of an agent reports, and is given its messages.
+
+Run as ``python3 -I -S program.py report|wait [--project-id P --role R ...]``, with the input of a
+hook on standard input. Which session it is, the environment says, or else the words; where neither
+does, it is gone before anything is loaded. An agent waits for ``report``: it ends within LATE_S
+seconds, always with status 0, and says nothing but what the agent is to know. ``wait`` goes on
+until there is a message; then it writes it to standard error and ends with WAKE_STATUS. What went
+wrong is in ``hooks.log`` of the state folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from swarmcomm.sessions import Coordinator
+    from swarmcomm.sessions.identity import Identity
+
+#: Seconds that an agent waits for a report at most.
+LATE_S = 1.2
+
+#: Seconds to write down that it was late.
+_NOTE_S = 0.2
+
+#: Status that says there is a message. Python itself ends with 2 where there is no program.
+WAKE_STATUS = 42
+
+#: Seconds between two reports of the same turn, where nobody says.
+INTERVAL_S = 30.0
+
+#: Bytes of a hook's input.
+_INPUT_BYTES = 16 * 1024 * 1024
+
+#: What the words say, in the environment's terms.
+_WORDS = {
+    "--project-id": "PROJECT_ID",
+    "--task-id": "TASK_ID",
+    "--role": "SESSION_ROLE",
+    "--master-session-id": "MASTER_SESSION_ID",
+    "--interval": "SWARM_HOOK_INTERVAL",
+    "--agent": "",
+}
+
+
+def main() -> NoReturn:
+    """Do what the words say, and end."""
+    status = 0
+    try:
+        words = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
+        if (
+            any(map(os.environ.get, ("SWARM_SESSION_NAME", "PROJECT_ID")))
+            or "--project-id" in words
+        ):
+            _find_package()
+            status = _wait(words) if sys.argv[1:2] == ["wait"] else _report(words)
+    except BaseException as error:  # an agent must never hear of it
+        _note(f"{type(error).__name__}: {error}")
+    finally:
+        os._exit(status)  # not even a flush that fails
+
+
+def _find_package() -> None:
+    if __name__ == "__main__":
+        # Behind the standard library, which nothing that is installed beside us may hide.
+        sys.path.append(os.path.dirname(os.path.abspath(__file__)).rsplit(os.sep, 3)[0])  # noqa: PTH100, PTH120
+
+
+def _report(words: Mapping[str, str]) -> int:
+    import threading
+
+    threading.Timer(LATE_S, _give_up).start()
+    who = _who(words)
+    if who:
+        from swarmcomm.frontends.hooks.reporter import Reporter
+
+        told = _told()
+        # It is not closed: what was not acknowledged comes again when this process has ended.
+        Reporter(_coordinator(who), who, _state(), _interval_s(words)).report(told)
+    return 0
+
+
+def _give_up() -> None:
+    import threading
+
+    noting = threading.Thread(target=_note, args=(f"not done within {LATE_S:g} s",), daemon=True)
+    noting.start()
+    noting.join(_NOTE_S)
+    os._exit(0)
+
+
+def _wait(words: Mapping[str, str]) -> int:
+    who = _who(words)
+    if not who:
+        return 0
+    from swarmcomm.frontends.hooks.reporter import handle
+    from swarmcomm.frontends.hooks.waiter import Waiter
+
+    told = _told()
+    agent = words.get("--agent", "")
+    coordinator = _coordinator(who)
+    coordinator.register_session(str(who.name))
+    waiter = Waiter(coordinator, who.name, _state(), int(agent) if agent.isdecimal() else None)
+    text, given = waiter.wait()
+    if not given:
+        return 0
+    handle(told, who, "message_received", messages=given)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+    try:
+        coordinator.acknowledge_messages(str(who.name), [message.id for message in given])
+    except Exception as error:  # it is woken all the same; they come again, and marked
+        _note(f"{type(error).__name__}: {error}")
+    return WAKE_STATUS
+
+
+def _who(words: Mapping[str, str]) -> Identity | None:
+    """Return which session this is: the environment says it whole, or the words do."""
+    from swarmcomm.sessions.identity import identify
+
+    given = {_WORDS[word]: value for word, value in words.items() if word in _WORDS}
+    return identify(os.environ) or identify(given)
+
+
+def _interval_s(words: Mapping[str, str]) -> float:
+    said = os.environ.get("SWARM_HOOK_INTERVAL") or words.get("--interval")
+    try:
+        return max(0.0, float(said)) if said else INTERVAL_S
+    except ValueError:
+        return INTERVAL_S
+
+
+def _told() -> dict[str, Any]:
+    import json
+
+    told = json.loads(sys.stdin.buffer.read(_INPUT_BYTES))
+    if not isinstance(told, dict):
+        raise ValueError("the input of the hook is no object")
+    return told
+
+
+def _coordinator(who: Identity) -> Coordinator:
+    from swarmcomm.sessions import Coordinator
+
+    return Coordinator.attach(os.environ, str(who.name))
+
+
+def _state() -> Path:
+    from swarmcomm import settings
+
+    state = settings.state_folder(os.environ)
+    assert state is not None  # the coordinator has opened its store there
+    return state
+
+
+def _note(text: str) -> None:
+    try:
+        from swarmcomm import settings
+        from swarmcomm.frontends.hooks import log
+
+        log.note(settings.state_folder(os.environ), f"hook {' '.join(sys.argv[1:2])}: {text}")
+    except BaseException:  # then nobody can be told
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Small files beside the store: whether a turn of a session runs, and who waits for messages."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = "hooks"
+
+_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class Turn:
+    """The turn of one session; one byte in its file for each tool that ran."""
+
+    def __init__(self, state: Path, name: str) -> None:
+        """Take the state folder and the session's name; nothing is made yet."""
+        self._file = state / FOLDER / f"{name}.turn"
+
+    def begin(self) -> None:
+        """Note that a turn runs, in which no tool has run yet."""
+        _write(self._file, b"", os.O_TRUNC)
+
+    def count(self, tools: int) -> int:
+        """Add *tools* that ran, and return how many that are in this turn."""
+        return _write(self._file, b"." * tools, os.O_APPEND)
+
+    def end(self) -> None:
+        """Note that no turn runs."""
+        with suppress(OSError):
+            self._file.unlink()
+
+    def runs(self) -> bool:
+        """Tell whether a turn runs, or was interrupted: of that an agent tells nobody."""
+        return self._file.exists()
+
+
+class Turnstile:
+    """Lets one through of all that wait for the messages of one session: the newest."""
+
+    def __init__(self, state: Path, name: str) -> None:
+        """Take the state folder and the session's name; nothing is made yet."""
+        self._file = state / FOLDER / f"{name}.waits"
+        self._token = b"%d-%s" % (os.getpid(), os.urandom(8).hex().encode())
+
+    def enter(self) -> None:
+        """Become the newest."""
+        new = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        _write(new, self._token, os.O_TRUNC)
+        new.replace(self._file)
+
+    def is_mine(self) -> bool:
+        """Tell whether nobody came later."""
+        try:
+            return self._file.read_bytes() == self._token
+        except OSError:
+            return False
+
+
+def _write(file: Path, data: bytes, how: int) -> int:
+    """Write to a file that nobody else can read, and return its size; both are made if missing."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | how | _FLAGS, 0o600)
+    try:
+        os.write(opened, data)
+        return os.fstat(opened).st_size
+    finally:
+        os.close(opened)
