@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -240,6 +238,9 @@ def _make(path: Path) -> None:
 
     So it is never there half, and a lock is never lost to a file that this process closes.
     """
+    import shutil
+    import tempfile
+
     prefix = f"{path.name}.new-"
     for old in path.parent.glob(f"{prefix}*"):
         with suppress(OSError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm.protocol import Marker, without_marks
@@ -84,6 +83,8 @@ def identity(found: Found) -> bytes | None:
         return None
     else:
         what = event.flags[:1]
+    from hashlib import blake2b  # OpenSSL is loaded with it
+
     whole = json.dumps((place.server, place.pane_id, what, without_marks(event.text)))
     return blake2b(whole.encode(), digest_size=16).digest()
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
 
+TYPE_CHECKING = False  # the module typing takes longer than all that is done for other sessions
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any, NoReturn
 
     from swarmcomm.sessions import Coordinator
     from swarmcomm.sessions.identity import Identity
