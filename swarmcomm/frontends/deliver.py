@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmcomm import clock, settings
-from swarmcomm.errors import RefusedError
+from swarmcomm.errors import RefusedError, StoreError
 from swarmcomm.frontends import arguments, output
 from swarmcomm.frontends.arguments import Examples, as_json, where
 from swarmcomm.frontends.sessions import attach
@@ -36,10 +36,11 @@ def deliver(
 ) -> None:
     """Type the messages that wait for SESSION into WINDOW, each once.
 
-    For an agent that has no MCP. Each message is a task with the id message-N,
-    which is answered as any task, and is acknowledged when it was seen to leave.
-    A message that the window does not take (a dialog, a draft) waits on: status
-    5 and the reason, or with --follow the reason alone.
+    For an agent that has no MCP. Each message is a task with the id message-N
+    and a tag, and is acknowledged when it was seen to leave. With --follow the
+    DONE or ERROR of each goes back to its sender as a RESPONSE. A message that
+    the window does not take (a dialog, a draft) waits on: status 5 and the
+    reason, or with --follow the reason alone.
 
     Example: swarmcomm deliver child_web_task_3 worker-0 --follow
     """
@@ -68,16 +69,26 @@ def _follow(courier: Courier, window: str, wait_s: float, as_json: bool) -> None
     while True:
         reason = ""
         try:
+            _answer(courier, window, as_json)
             for delivered in courier.deliver(wait_s):
                 told = ""
                 _print(delivered, window, as_json)
-                sys.stdout.flush()
-        except RefusedError as error:
+                _answer(courier, window, as_json)
+        except (RefusedError, StoreError) as error:
             reason = str(error)
         if reason and reason != told:
             click.echo(f"swarmcomm: {output.one_line(reason)}; the message waits", err=True)
         told = reason
         clock.sleep(settings.BEAT_S)
+
+
+def _answer(courier: Courier, window: str, as_json: bool) -> None:
+    for sent in courier.answers():
+        if as_json:
+            output.print_json(outcome="answered", window=window, **sent.as_dict())
+        else:
+            click.echo(f"answered {window} message-{sent.reply_to}: {output.one_line(sent.text)}")
+    sys.stdout.flush()
 
 
 def _print(delivered: Delivered, window: str, as_json: bool) -> None:
@@ -86,7 +97,7 @@ def _print(delivered: Delivered, window: str, as_json: bool) -> None:
         output.print_json(
             outcome=delivery.outcome,
             window=window,
-            wire_id=delivered.task_id,
+            wire_id=delivered.wire_id,
             message_id=message.id,
             message_type=message.message_type,
             from_session=message.from_session,
@@ -94,6 +105,6 @@ def _print(delivered: Delivered, window: str, as_json: bool) -> None:
             witnesses=delivery.witnesses,
         )
     else:
-        click.echo(f"{delivery.outcome} {window} {delivered.task_id}")
+        click.echo(f"{delivery.outcome} {window} {delivered.wire_id}")
     if delivery.reason:
         click.echo(f"swarmcomm: window {window}: {delivery.reason}; the message waits", err=True)

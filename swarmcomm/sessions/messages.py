@@ -113,7 +113,7 @@ def send(
     out: Outgoing,
     checked: tuple[SessionName, SessionName, MessageType, float],
 ) -> Message:
-    """Store a message and return it.
+    """Store a message and return it, or the answer that was there where it is to be the only one.
 
     Raises:
         SessionNotRegisteredError: one of its sessions is not registered.
@@ -134,6 +134,8 @@ def send(
             f"reply_to {out.reply_to} is no message from {receiver} to {sender}; give the id of the"
             " one that is answered, or none"
         )
+    if out.once and (first := _answer(change, sender, out.reply_to)):
+        return _message(first)
     added = change.execute(
         "INSERT INTO message (sender, receiver, type, text, reply_to, sent_at, expires_at,"
         " waits_since, waits_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -150,6 +152,17 @@ def send(
     row = _row(change, added.lastrowid)
     change.tell([_told(swarm, receiver, row, "sent", f": {out.message}")])
     return _message(row)
+
+
+def _answer(change: Transaction, sender: SessionName, reply_to: int | None) -> Any:
+    """Return the row of the first answer of *sender* to a message, None where there is none."""
+    return change.execute(
+        f"SELECT {_COLUMNS} FROM message WHERE sender = ? AND number > ? AND reply_to = ?"
+        " ORDER BY number LIMIT 1",
+        str(sender),
+        reply_to,
+        reply_to,
+    ).fetchone()
 
 
 class Reader:

@@ -148,7 +148,8 @@ class Outgoing:
     """One message of a batch.
 
     *message_type* None is INSTRUCTION from a master and RESPONSE from a child; *expires_s* None is
-    MESSAGE_EXPIRES_S.
+    MESSAGE_EXPIRES_S. With *once* nothing is sent where its sender has answered *reply_to* before:
+    that answer is returned.
     """
 
     from_session: str
@@ -157,3 +158,4 @@ class Outgoing:
     message_type: str | None = None
     reply_to: int | None = None
     expires_s: float | None = None
+    once: bool = False

@@ -122,14 +122,15 @@ class Window:
         description: str,
         *,
         task_id: str | None = None,
-        tag: bool | None = None,
+        tag: bool | str | None = None,
         wait_s: float = settings.SEND_WAIT_S,
         once: bool = False,
     ) -> Task:
         """Type a task into the window and return it; blocks up to *wait_s* and some seconds.
 
-        An id that is given is typed as given; with *tag* (default: SWARM_TAG) a fresh tag is added.
-        Without an id a unique one is made. The task's outcome says whether it was seen to leave.
+        An id that is given is typed as given; with *tag* (default: SWARM_TAG) a fresh tag is added,
+        or the one that *tag* is. Without an id a unique one is made. The task's outcome says
+        whether it was seen to leave.
         With *once* an id that was submitted here with *once* before is not typed again, also where
         that sender was killed at it: one of the last ENTERED_KEPT of the pane.
 
@@ -232,12 +233,11 @@ class Window:
         press(self.swarm.server, self.swarm.settings.session, self.name, INTERRUPT)
 
     @staticmethod
-    def _wire_id(task_id: str | None, tag: bool) -> protocol.WireId:
-        fresh = protocol.make_tag(secrets.randbits(64))
+    def _wire_id(task_id: str | None, tag: bool | str) -> protocol.WireId:
+        fresh = tag if isinstance(tag, str) else protocol.make_tag(secrets.randbits(64))
         if task_id is None:
             return protocol.WireId(f"task-{fresh}", fresh if tag else None)
-        protocol.check_task_id(task_id)
-        return protocol.WireId(task_id, fresh if tag else None)
+        return protocol.WireId.parse(f"{task_id}+{fresh}" if tag else task_id)
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shlex
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarmcomm import Swarm
+from swarmcomm.store import FILE
 from tests.conftest import ROOT, Tmux, fake_agent, wait_for, worker_command
 
 MASTER = "master_project_web"
@@ -61,6 +66,11 @@ def leave(run: Run, *texts: str) -> None:
         assert run("messages", MASTER, "--to", CHILD, text).returncode == 0
 
 
+def plain(text: str) -> str:
+    """Return *text* without the tags of its wire ids."""
+    return re.sub(r"\+[a-z0-9]{8}\b", "", text)
+
+
 def states(run: Run) -> list[str]:
     done = run("messages", "--all", "--json")
     return [json.loads(line)["state"] for line in done.stdout.splitlines()]
@@ -73,9 +83,9 @@ def test_each_message_is_a_task_in_the_order_of_sending(
     leave(ready, "one", "two", "漢 é\n\n  three")
     done = ready("deliver", CHILD, "worker-0")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "".join(f"submitted worker-0 message-{n}\n" for n in (1, 2, 3))
+    assert plain(done.stdout) == "".join(f"submitted worker-0 message-{n}\n" for n in (1, 2, 3))
     done = ready("poll", "worker-0", "20", "message-3", "--until", "DONE")
-    assert done.stdout.splitlines() == ["[ACK] message-3", "[DONE] message-3"]
+    assert plain(done.stdout).splitlines() == ["[ACK] message-3", "[DONE] message-3"]
     assert agent.told() == ["one", "two", "  three"]
     said = (tmp_path / "got").read_text()
     assert said.startswith(f"# INSTRUCTION from {MASTER}. It is answered like a task")
@@ -93,7 +103,7 @@ def test_the_words_of_an_instruction_are_what_the_built_in_worker_runs(
     leave(ready, f"echo it ran > {tmp_path}/ran", "exit 3")
     assert ready("deliver", CHILD, "worker-0").returncode == 0
     done = ready("poll", "worker-0", "20", "message-2", "--until", "ERROR")
-    assert "[ERROR] message-2 exit status 3" in done.stdout
+    assert "[ERROR] message-2 exit status 3" in plain(done.stdout)
     assert (tmp_path / "ran").read_text() == "it ran\n"
 
 
@@ -104,7 +114,8 @@ def test_a_response_is_typed_to_its_master(tmux: Tmux, ready: Run, tmp_path: Pat
     assert ready(*words).returncode == 0
     done = ready("deliver", MASTER, "worker-0", "--json")
     (told,) = map(json.loads, done.stdout.splitlines())
-    assert (told["outcome"], told["wire_id"], told["message_id"]) == ("submitted", "message-2", 2)
+    assert (told["outcome"], told["message_id"]) == ("submitted", 2)
+    assert plain(told["wire_id"]) == "message-2"
     assert (told["message_type"], told["from_session"]) == ("RESPONSE", CHILD)
     assert agent.told() == ["green"]
     assert f"# RESPONSE from {CHILD}, the answer to message 1. " in (tmp_path / "got").read_text()
@@ -146,10 +157,24 @@ def test_a_courier_killed_at_any_step_leaves_its_message_to_be_typed_once(
     assert ready("deliver", CHILD, "worker-0", SWARM_TMUX=killer).returncode == -signal.SIGKILL
     done = ready("deliver", CHILD, "worker-0")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "submitted worker-0 message-1\nsubmitted worker-0 message-2\n"
+    assert plain(done.stdout) == "submitted worker-0 message-1\nsubmitted worker-0 message-2\n"
     wait_for(lambda: len(agent.told()) >= 2, "both messages")
     assert agent.told() == ["one", "two"]
     assert states(ready) == ["acknowledged"] * 2
+
+
+def test_a_message_of_a_new_store_is_not_taken_for_one_of_an_old_store(
+    tmux: Tmux, ready: Run, tmp_path: Path
+) -> None:
+    """The numbers begin again with each store, and the window remembers what was typed there."""
+    agent = Agent(tmux, tmp_path, "worker")
+    leave(ready, "one")
+    assert ready("deliver", CHILD, "worker-0").returncode == 0
+    other = {"SWARM_STATE_DIR": str(tmp_path / "other")}
+    assert ready("register", MASTER, CHILD, **other).returncode == 0
+    assert ready("messages", MASTER, "--to", CHILD, "two", **other).returncode == 0
+    assert ready("deliver", CHILD, "worker-0", **other).returncode == 0
+    wait_for(lambda: agent.told() == ["one", "two"], "both")
 
 
 def test_the_longest_message_between_the_longest_names_can_be_typed(
@@ -165,7 +190,8 @@ def test_the_longest_message_between_the_longest_names_can_be_typed(
     assert asked.returncode == 0, asked.stderr
     agent = Agent(tmux, tmp_path, "worker")
     done = swarmcomm("deliver", child, "worker-0")
-    assert (done.returncode, done.stdout) == (0, "submitted worker-0 message-1\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert plain(done.stdout) == "submitted worker-0 message-1\n"
     wait_for(agent.told, "the message")
     assert (tmp_path / "got").read_text().endswith(f":\n{text}\n.\n")
 
@@ -178,7 +204,8 @@ def test_a_task_of_another_sender_in_between_changes_nothing(
     killer = killing(tmp_path, "-pu -t %0 @swarm_lock", "after")
     assert ready("deliver", CHILD, "worker-0", SWARM_TMUX=killer).returncode == -signal.SIGKILL
     assert ready("send", "worker-0", "t1", "between").returncode == 0
-    assert ready("deliver", CHILD, "worker-0").stdout == "submitted worker-0 message-1\n"
+    done = ready("deliver", CHILD, "worker-0")
+    assert plain(done.stdout) == "submitted worker-0 message-1\n"
     wait_for(lambda: len(agent.told()) >= 2, "both")
     assert agent.told() == ["one", "between"]
 
@@ -242,7 +269,7 @@ def test_what_was_typed_and_not_seen_to_leave_is_not_acknowledged(
     agent = Agent(tmux, tmp_path, "boxswallows")
     leave(ready, "one", "two")
     done = ready("deliver", CHILD, "worker-0")
-    assert (done.returncode, done.stdout) == (4, "typed worker-0 message-1\n")
+    assert (done.returncode, plain(done.stdout)) == (4, "typed worker-0 message-1\n")
     assert "not seen to leave; the message waits" in done.stderr
     assert states(ready) == ["given", "waiting"]
     (tmp_path / "calm").touch()
@@ -264,7 +291,7 @@ def test_couriers_side_by_side_deliver_each_message_once(
         runs = [pool.submit(ready, "deliver", MASTER, "worker-0") for _ in range(4)]
         done = [run.result() for run in runs]
     assert [each.returncode for each in done] == [0] * 4, [each.stderr for each in done]
-    lines = [line for each in done for line in each.stdout.splitlines()]
+    lines = [line for each in done for line in plain(each.stdout).splitlines()]
     assert sorted(lines) == [f"submitted worker-0 message-{number}" for number in range(1, 10)]
     wait_for(lambda: len(agent.told()) >= 9, "all messages")
     for child in children:
@@ -287,6 +314,101 @@ def test_a_text_that_names_an_answer_is_none(tmux: Tmux, ready: Run, tmp_path: P
         assert (done.returncode, done.stdout) == (1, ""), words
 
 
+def follow(
+    tmux: Tmux, environ: dict[str, str], folder: Path, *options: str, **extra: str
+) -> subprocess.Popen[bytes]:
+    """Start a courier that goes on; it writes ``out`` and ``errors`` in *folder*."""
+    words = ("-m", "swarmcomm", "deliver", CHILD, "worker-0", "--follow", *options)
+    here = {**environ, "SWARM_SOCKET": tmux.socket, "SWARM_SESSION": "s", **extra}
+    with (folder / "errors").open("ab") as stderr, (folder / "out").open("ab") as stdout:
+        return subprocess.Popen([sys.executable, *words], env=here, stdout=stdout, stderr=stderr)
+
+
+def end(courier: subprocess.Popen[bytes]) -> None:
+    courier.send_signal(signal.SIGINT)
+    courier.wait(20)
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run("messages", "--all", "--json").stdout.splitlines()]
+
+
+def responses(run: Run) -> list[tuple[int, str]]:
+    """Return which message each RESPONSE answers, and its text."""
+    return [(m["reply_to"], m["text"]) for m in history(run) if m["message_type"] == "RESPONSE"]
+
+
+def test_follow_hands_back_what_the_agent_answers_once(
+    tmux: Tmux, environ: dict[str, str], ready: Run, tmp_path: Path
+) -> None:
+    """Also what it says while no courier is there, or several, or one that is killed at it."""
+    agent = Agent(tmux, tmp_path, "worker")
+    leave(ready, "one", "two")
+    assert ready("deliver", CHILD, "worker-0").returncode == 0
+    wait_for(lambda: len(agent.told()) == 2, "both messages")
+    couriers = [follow(tmux, environ, tmp_path) for _ in range(2)]
+    try:
+        wait_for(lambda: len(responses(ready)) == 2, "two answers")
+        leave(ready, "three")
+        wait_for(lambda: len(responses(ready)) == 3, "the third")
+        couriers[0].kill()
+        couriers.append(follow(tmux, environ, tmp_path))
+        leave(ready, "four")
+        wait_for(lambda: len(responses(ready)) == 4, "the fourth")
+        told = (tmp_path / "out").read_text().count("submitted ")
+        assert told == 2
+    finally:
+        couriers[0].wait(20)
+        for courier in couriers[1:]:
+            end(courier)
+    assert responses(ready) == [(number, "DONE") for number in (1, 2, 5, 7)]
+    out = plain((tmp_path / "out").read_text())
+    assert "answered worker-0 message-1: DONE\n" in out
+    assert (tmp_path / "errors").read_text().count("\n") == 3
+    # A response is not answered: the master's own courier has nothing to hand back.
+    assert [m["from_session"] for m in history(ready) if m["reply_to"]] == [CHILD] * 4
+
+
+def test_an_answer_is_handed_back_with_its_words_and_not_after_another(
+    tmux: Tmux, environ: dict[str, str], ready: Run, tmp_path: Path
+) -> None:
+    tmux.session("s", {"worker-0": worker_command()})
+    tmux.run("set", "-p", "-t", tmux.pane("s", "worker-0"), "@swarm_ready", "^swarm> *$")
+    leave(ready, "exit 3", "true")
+    assert ready("deliver", CHILD, "worker-0").returncode == 0
+    said = ("messages", CHILD, "--to", MASTER, "--reply-to", "2", "I said so myself")
+    assert ready(*said).returncode == 0
+    leave(ready, "true")
+    courier = follow(tmux, environ, tmp_path)
+    try:
+        wait_for(lambda: len(responses(ready)) == 3, "the answer to the third")
+    finally:
+        end(courier)
+    first, *rest = sorted(responses(ready))
+    assert first == (1, "ERROR exit status 3")
+    assert rest == [(2, "I said so myself"), (4, "DONE")]
+
+
+def test_follow_goes_on_when_the_store_was_busy(
+    tmux: Tmux, environ: dict[str, str], ready: Run, tmp_path: Path
+) -> None:
+    agent = Agent(tmux, tmp_path, "box")
+    leave(ready, "one")
+    courier = follow(tmux, environ, tmp_path)
+    store = Path(environ["HOME"]) / ".local/state/swarmcomm" / FILE
+    try:
+        wait_for(lambda: agent.told() == ["one"], "the first message")
+        leave(ready, "two")
+        with closing(sqlite3.connect(store, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            wait_for(lambda: "has had its lock" in (tmp_path / "errors").read_text(), "its reason")
+            holder.execute("ROLLBACK")
+        wait_for(lambda: agent.told() == ["one", "two"], "the second message")
+    finally:
+        end(courier)
+    assert courier.returncode == 0
+
+
 def test_follow_takes_what_comes_says_once_why_it_waits_and_ends_with_ctrl_c(
     tmux: Tmux, environ: dict[str, str], ready: Run, tmp_path: Path
 ) -> None:
@@ -299,21 +421,7 @@ def test_follow_takes_what_comes_says_once_why_it_waits_and_ends_with_ctrl_c(
     def turns() -> int:
         return calls.read_text().count("taken")
 
-    with errors.open("wb") as stderr, (tmp_path / "out").open("wb") as stdout:
-        courier = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "swarmcomm", "deliver", CHILD, "worker-0"),
-                *("--follow", "--wait", "0"),
-            ],
-            env={
-                **environ,
-                "SWARM_SOCKET": tmux.socket,
-                "SWARM_SESSION": "s",
-                "SWARM_TMUX": str(noting),
-            },
-            stdout=stdout,
-            stderr=stderr,
-        )
+    courier = follow(tmux, environ, tmp_path, "--wait", "0", SWARM_TMUX=str(noting))
     try:
         wait_for(lambda: agent.told() == ["one"], "the first message")
         (tmp_path / "dialog").touch()
@@ -325,13 +433,11 @@ def test_follow_takes_what_comes_says_once_why_it_waits_and_ends_with_ctrl_c(
         (tmp_path / "dialog").unlink()
         wait_for(lambda: "message-2" in (tmp_path / "out").read_text(), "the second message")
     finally:
-        courier.send_signal(signal.SIGINT)
-        courier.wait(20)
+        end(courier)
     assert courier.returncode == 0
     assert agent.told() == ["one", "two"]
-    assert (
-        tmp_path / "out"
-    ).read_text() == "submitted worker-0 message-1\nsubmitted worker-0 message-2\n"
+    said = plain((tmp_path / "out").read_text())
+    assert said == "submitted worker-0 message-1\nsubmitted worker-0 message-2\n"
     assert errors.read_text().count("a dialog is open") == 1
 
 

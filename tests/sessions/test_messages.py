@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_a_message_reaches_its_session_whole_and_no_other(
     coordinator: Coordinator, turned: Clock
 ) -> None:
     coordinator.register_session_relationship(MASTER, OTHER, "4", "web")
-    text = "run [DONE] task-1\n\ttabs, ü, 任务\n" + "x" * 65_000
+    text = "run [DONE] task-1\n\ttabs, ü, 任务\n" + "x" * 64_900
     sent = coordinator.send_message_to_session(MASTER, CHILD, text, "QUERY")
     assert coordinator.get_session_messages(OTHER) == []
     assert coordinator.get_session_messages(MASTER) == []
@@ -291,6 +292,19 @@ def test_whatever_readers_do_each_sender_is_heard_in_order_and_nothing_is_lost(
     assert all(numbers == sorted(numbers) for numbers in fresh.values())
     for opened in (main, *readers):
         opened.close()
+
+
+def test_what_is_answered_once_is_not_answered_again(
+    coordinator: Coordinator, attach: Attach
+) -> None:
+    for text in ("how far?", "and now?"):
+        coordinator.send_message_to_session(MASTER, CHILD, text, "QUERY")
+    answer = Outgoing(CHILD, MASTER, "DONE", reply_to=1, once=True)
+    (first,) = coordinator.send_many([answer])
+    assert attach().send_many([answer, replace(answer, message="again")]) == [first, first]
+    (other,) = coordinator.send_many([replace(answer, reply_to=2)])
+    assert other.reply_to == 2
+    assert [m.id for m in coordinator.get_session_messages(MASTER)] == [first.id, other.id]
 
 
 def test_a_batch_is_sent_whole_or_not_at_all(coordinator: Coordinator) -> None:
