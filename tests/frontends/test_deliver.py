@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from swarmcomm import Swarm
+from swarmcomm import Coordinator, Swarm
+from swarmcomm.sessions.courier import Courier
 from swarmcomm.store import FILE
 from tests.conftest import ROOT, Tmux, fake_agent, wait_for, worker_command
 
@@ -387,6 +388,25 @@ def test_an_answer_is_handed_back_with_its_words_and_not_after_another(
     first, *rest = sorted(responses(ready))
     assert first == (1, "ERROR exit status 3")
     assert rest == [(2, "I said so myself"), (4, "DONE")]
+
+
+def test_couriers_that_see_one_answer_at_once_hand_it_back_once(
+    tmux: Tmux, environ: dict[str, str], ready: Run, tmp_path: Path
+) -> None:
+    tmux.session("s", {"worker-0": worker_command()})
+    tmux.run("set", "-p", "-t", tmux.pane("s", "worker-0"), "@swarm_ready", "^swarm> *$")
+    leave(ready, f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done")
+    assert ready("deliver", CHILD, "worker-0").returncode == 0
+    here = {**environ, "SWARM_SOCKET": tmux.socket, "SWARM_SESSION": "s"}
+    with Coordinator.attach(here) as one, Coordinator.attach(here) as other:
+        window = Swarm.attach(environ=here)["worker-0"]
+        couriers = [Courier(each, CHILD, window) for each in (one, other)]
+        assert [list(courier.answers()) for courier in couriers] == [[], []]
+        (tmp_path / "go").touch()
+        sent = [wait_for(lambda c=c: list(c.answers()), "the answer") for c in couriers]  # type: ignore[misc]
+        assert sent[0] == sent[1]
+        assert [list(courier.answers()) for courier in couriers] == [[], []]
+    assert responses(ready) == [(1, "DONE")]
 
 
 def test_follow_goes_on_when_the_store_was_busy(
