@@ -156,12 +156,14 @@ class Window:
         until: frozenset[protocol.Marker] | None = None,
         timeout_s: float = 30.0,
         on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Iterator[WitnessedAnswer]:
         """Yield answers as they are seen, like ``swarmcomm poll``.
 
         It ends at the first answer that comes while it looks, or one other than ACK that is there
         already; with *until* at one of those markers or the end of the task; else after
         *timeout_s* seconds. *task_id* may carry its tag; without it, answers of any task.
+        *wanted* is asked about once a second; False ends it.
 
         Raises:
             InvalidInputError: *task_id* is no task id.
@@ -170,7 +172,8 @@ class Window:
         """
         if task_id is not None:
             protocol.WireId.parse(task_id)
-        return self._poll(Gaze(*self._place, task_id), until, timeout_s, on_near_miss)
+        gaze = Gaze(*self._place, task_id)
+        return self._poll(gaze, until, timeout_s, on_near_miss, wanted=wanted)
 
     @property
     def _place(self) -> tuple[Server, str, str]:
@@ -183,9 +186,10 @@ class Window:
         timeout_s: float,
         on_near_miss: Callable[[protocol.NearMiss], None] = _ignore,
         stored: Callable[[], list[WitnessedAnswer]] = list,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Iterator[WitnessedAnswer]:
         interval_s = self.swarm.settings.interval_s
-        return watching.poll(gaze, until, timeout_s, interval_s, on_near_miss, stored)
+        return watching.poll(gaze, until, timeout_s, interval_s, on_near_miss, stored, wanted)
 
     def answers(self, task_id: str | None = None) -> tuple[protocol.Answer, ...]:
         """Return the answers that can be read now, oldest first; raises like :meth:`poll`."""

@@ -30,6 +30,7 @@ def poll(
     interval_s: float,
     on_near_miss: Callable[[protocol.NearMiss], None],
     stored: Callable[[], list[WitnessedAnswer]] = list,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[WitnessedAnswer]:
     """Yield the answers of *gaze* as they are seen, up to the one that ends the wait.
 
@@ -37,7 +38,7 @@ def poll(
     that is there already. With *until* it is one of those markers, or the end of the task. It
     stops without one when *timeout_s* is over; 0 is one look. *interval_s* is the time between two
     looks where tmux gives no control mode. *stored* returns what watchers have stored of it, which
-    may have scrolled away.
+    may have scrolled away. *wanted* is asked at least every BEAT_S; False ends it.
 
     Raises:
         NotFoundError: the window is not there, or its pane is dead or died.
@@ -60,8 +61,8 @@ def poll(
         return
     with connect(gaze.server, gaze.session) as connection:
         lookout = Lookout(connection, gaze.session, [gaze], interval_s)
-        while (left := deadline - clock.monotonic()) > 0:
-            seen = lookout.news(left)
+        while wanted() and (left := deadline - clock.monotonic()) > 0:
+            seen = lookout.news(min(left, settings.BEAT_S))
             for near in (each.near_miss for each in seen if each.near_miss):
                 on_near_miss(near)
             answers = [each.answer for each in seen if each.answer and not each.again]

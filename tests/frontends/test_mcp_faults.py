@@ -353,6 +353,33 @@ def test_d13_a_poll_that_nobody_waits_for_holds_nobody_up(
             server.kill()
 
 
+def test_d13_a_poll_that_nobody_waits_for_stops_looking(
+    environ: dict[str, str], tmux: Tmux
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+
+    def lookers() -> int:
+        return len(tmux.run("list-clients").splitlines())
+
+    with start({**environ, "SWARM_SOCKET": tmux.socket}) as server:
+        try:
+            write(server, HELLO)
+            read_line(server.stdout)
+            for number in range(1, 4):
+                words = {"window": "worker-0", "task_id": "t", "timeout_s": 600}
+                write(server, tool_line(number, "poll_task", **words))
+            wait_for(lambda: lookers() >= 3, "three that look")
+            for number in range(1, 4):
+                cancelled = {"requestId": number}
+                write(server, line(method="notifications/cancelled", params=cancelled))
+            wait_for(lambda: lookers() == 0, "nobody looking")
+            write(server, tool_line(4, "list_workers"))
+            while read_line(server.stdout)["id"] != 4:
+                pass
+        finally:
+            server.kill()
+
+
 def test_d13_two_clients_share_one_store_and_lose_nothing(environ: dict[str, str]) -> None:
     say(environ, registering(), registering(2, OTHER))
 

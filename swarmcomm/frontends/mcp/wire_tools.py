@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import anyio
@@ -88,11 +89,17 @@ class WireTools:
         protocol.WireId.parse(task_id)
         until = protocol.ENDS if until_end else None
 
-        def poll() -> list[protocol.Answer]:
-            return list(self._attach()[window].poll(task_id, until, timeout_s))
+        is_over = threading.Event()
 
-        # A poll only reads, so one that nobody waits for any more is left alone.
-        found = await _with_signs(ctx, timeout_s, poll, abandon=True)
+        def poll() -> list[protocol.Answer]:
+            worker = self._attach()[window]
+            return list(worker.poll(task_id, until, timeout_s, wanted=lambda: not is_over.is_set()))
+
+        # A poll only reads: one that nobody waits for any more is left alone, and ends soon.
+        try:
+            found = await _with_signs(ctx, timeout_s, poll, abandon=True)
+        finally:
+            is_over.set()
         return Answers(
             window=window,
             task_id=task_id,
