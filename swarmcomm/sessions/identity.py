@@ -42,7 +42,10 @@ def identify(environ: Mapping[str, str]) -> Identity | None:
         for key in ("PROJECT_ID", "TASK_ID", "SESSION_ROLE", "MASTER_SESSION_ID")
     )
     if name:
-        found = parse(name)
+        try:
+            found = parse(name)
+        except SessionNameError as error:
+            raise SessionNameError(f"SWARM_SESSION_NAME: {error}") from None
         _agree("PROJECT_ID", project, found.project_id, name)
         _agree("TASK_ID", task, found.task_id, name)
     elif project and (task or role or master):

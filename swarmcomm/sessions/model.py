@@ -67,7 +67,7 @@ class _Record:
         """Return the fields as what JSON knows; times in ISO 8601 with their zone."""
         return {
             field.name: _plain(getattr(self, field.name))
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]  # its subclasses are
         }
 
 

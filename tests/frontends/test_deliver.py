@@ -14,12 +14,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from swarmcomm import Coordinator, Swarm
+from swarmcomm import Coordinator, Swarm, clock
+from swarmcomm.errors import RefusedError
 from swarmcomm.sessions.courier import Courier
 from swarmcomm.store import FILE
 from tests.conftest import ROOT, Tmux, fake_agent, wait_for, worker_command
@@ -407,6 +409,29 @@ def test_couriers_that_see_one_answer_at_once_hand_it_back_once(
         assert sent[0] == sent[1]
         assert [list(courier.answers()) for courier in couriers] == [[], []]
     assert responses(ready) == [(1, "DONE")]
+
+
+def test_t18_a_clock_that_is_turned_takes_nothing_from_a_courier(
+    tmux: Tmux,
+    environ: dict[str, str],
+    ready: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = Agent(tmux, tmp_path, "box")
+    leave(ready, "one", "two")
+    (tmp_path / "dialog").touch()
+    wait_for(lambda: "Do you agree?" in tmux.screen("s", "worker-0"), "the dialog")
+    here = {**environ, "SWARM_SOCKET": tmux.socket, "SWARM_SESSION": "s"}
+    now = clock.now
+    with Coordinator.attach(here) as coordinator:
+        courier = Courier(coordinator, CHILD, Swarm.attach(environ=here)["worker-0"])
+        with pytest.raises(RefusedError, match="a dialog is open"):
+            list(courier.deliver(0))
+        monkeypatch.setattr(clock, "now", lambda: now() + timedelta(days=8))
+        (tmp_path / "dialog").unlink()
+        assert [each.message.text for each in courier.deliver()] == ["one", "two"]
+    assert agent.told() == ["one", "two"]
 
 
 def test_follow_goes_on_when_the_store_was_busy(

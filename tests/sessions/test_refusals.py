@@ -379,7 +379,7 @@ def test_who_is_bound_is_said_by_the_environment_or_the_caller(folder: Path) -> 
 
 def test_binding_to_what_is_no_name_is_refused_before_a_store_is_made(folder: Path) -> None:
     environ = {"SWARM_STATE_DIR": str(folder), "SWARM_SESSION_NAME": "child_web"}
-    with pytest.raises(errors.SessionNameError, match="'child_web' is no session name"):
+    with pytest.raises(errors.SessionNameError, match=r"^SWARM_SESSION_NAME: 'child_web' is no "):
         Coordinator.attach(environ)
     assert not folder.exists()
 
