@@ -116,6 +116,7 @@ wheel_check() (
   swarmcomm --help
   swarmcomm instructions master | grep claude_comm.sh
   swarmcomm instructions worker | grep ACK
+  ls -d "$(swarmcomm plugin path)"/{.claude-plugin/{plugin,marketplace}.json,hooks/hooks.json,.mcp.json,skills/*/SKILL.md}
   { swarmcomm mcp 2>&1 || true; } | grep -F "pip install 'swarmcomm[mcp]'"
   trap 'tmux -L "${SWARM_SOCKET}" kill-server' EXIT
   swarmcomm up --agent shell

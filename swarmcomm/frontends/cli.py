@@ -15,7 +15,7 @@ import click
 
 from swarmcomm import __version__, clock, settings
 from swarmcomm.errors import InvalidInputError, SwarmError, TaskFailedError, WaitTimeoutError
-from swarmcomm.frontends import arguments, deliver, output, sessions
+from swarmcomm.frontends import arguments, deliver, output, plugin, sessions
 from swarmcomm.frontends.arguments import Group, TextCommand, as_json, session_option, where
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def events(
         output.print_events(chosen, store.last(), as_json)
 
 
-for _command in (*sessions.COMMANDS, deliver.deliver):
+for _command in (*sessions.COMMANDS, deliver.deliver, plugin.plugin):
     cli.add_command(_command)
 
 

@@ -38,8 +38,9 @@ WAKE_STATUS = 42
 RUN = '"$0" -I -S "$@" 2>/dev/null || :'
 WAIT = f'"$0" -I -S "$@" --agent "$PPID"; [ $? = {WAKE_STATUS} ] && exit 2; exit 0'
 
-#: The same for the program on the PATH, in sessions that are ours.
-_OURS = '[ -n "$PROJECT_ID$SWARM_SESSION_NAME" ] || exit 0; '
+#: The same for the program on the PATH, in sessions that are ours. A PROJECT_ID alone says nothing:
+#: others give theirs that name too.
+_OURS = '[ -n "$SWARM_SESSION_NAME${PROJECT_ID:+$SESSION_ROLE$TASK_ID}" ] || exit 0; '
 RUN_INSTALLED = f'{_OURS}swarmcomm-hook "$@" 2>/dev/null || :'
 WAIT_INSTALLED = (
     f'{_OURS}swarmcomm-hook "$@" --agent "$PPID"; [ $? = {WAKE_STATUS} ] && exit 2; exit 0'

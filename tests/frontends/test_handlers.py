@@ -97,7 +97,7 @@ def test_a_command_gets_the_news_on_its_standard_input(
     news = {"details": 'it\'s "done"; $(touch no) `touch no`\n[DONE] 漢', "long": "x" * 300_000}
     handlers.start(project, DONE, news, environ)
     assert wait_file(project / "who") == "child_web_task_3\n"
-    assert json.loads((project / "told").read_text()) == {"event": DONE, **news}
+    assert json.loads((project / "told").read_text()) == {"name": DONE, **news}
     assert (project / "where").read_text() == f"{project}\n"
     assert logged(state) == ""
 

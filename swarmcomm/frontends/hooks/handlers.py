@@ -111,7 +111,7 @@ def start(
 ) -> None:
     """Have the actions of the handler *name* run one after the other, and return at once.
 
-    Each gets *payload*, with *name* as its ``event``, as JSON on standard input. Raises nothing:
+    Each gets *payload*, with *name* in it, as JSON on standard input. Raises nothing:
     what could not be done is in ``hooks.log``.
     """
     state = settings.state_folder(environ)
@@ -139,7 +139,7 @@ def _start_runner(
         "project": str(project),
         "name": name,
         "actions": [[action.command, action.python, action.timeout_s] for action in actions],
-        "payload": {"event": name, **payload},
+        "payload": {"name": name, **payload},
     }
     # No pipe: a long payload would wait in it for a runner that is slow.
     with tempfile.TemporaryFile() as given:
