@@ -2,7 +2,9 @@
 # The MCP server, in a session of a swarm. In any other it is one without tools, in this shell: a
 # server that ends at once would be shown as one that has failed.
 
-[ -z "${SWARM_SESSION_NAME-}${PROJECT_ID:+${SESSION_ROLE-}${TASK_ID-}}" ] || exec swarmcomm mcp
+# PROJECT_ID alone is a variable of others too.
+who=${SWARM_SESSION_NAME-}${PROJECT_ID:+${SESSION_ROLE-}${TASK_ID-}${MASTER_SESSION_ID-}}
+[ -z "${who}" ] || exec swarmcomm mcp
 
 answer() { printf '{"jsonrpc":"2.0","id":%s,%s}\n' "$1" "$2"; }
 

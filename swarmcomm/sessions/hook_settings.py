@@ -40,7 +40,8 @@ WAIT = f'"$0" -I -S "$@" --agent "$PPID"; [ $? = {WAKE_STATUS} ] && exit 2; exit
 
 #: The same for the program on the PATH, in sessions that are ours. A PROJECT_ID alone says nothing:
 #: others give theirs that name too.
-_OURS = '[ -n "$SWARM_SESSION_NAME${PROJECT_ID:+$SESSION_ROLE$TASK_ID}" ] || exit 0; '
+_BESIDE = "$SESSION_ROLE$TASK_ID$MASTER_SESSION_ID"
+_OURS = f'[ -n "$SWARM_SESSION_NAME${{PROJECT_ID:+{_BESIDE}}}" ] || exit 0; '
 RUN_INSTALLED = f'{_OURS}swarmcomm-hook "$@" 2>/dev/null || :'
 WAIT_INSTALLED = (
     f'{_OURS}swarmcomm-hook "$@" --agent "$PPID"; [ $? = {WAKE_STATUS} ] && exit 2; exit 0'
