@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from swarmcomm.sessions.names import SessionName
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -97,6 +99,16 @@ def program_of(handler: Mapping[str, Any]) -> tuple[str, str, list[str]] | None:
         return None
     place = next((at for at, word in enumerate(args) if word.endswith(_PLACE)), 0)
     return (args[place - 1], args[place], args[place + 1 :]) if place else None
+
+
+def session_of(handler: Mapping[str, Any]) -> str:
+    """Return the name of the session that a handler of ours is for, as far as it says one."""
+    _, _, words = program_of(handler) or ("", "", [])
+    said = dict(zip(words[1::2], words[2::2], strict=False))
+    project, task = said.get("--project-id"), said.get("--task-id")
+    if project is None:
+        return "whom the environment names"
+    return str(SessionName(project, task))
 
 
 def _hooks(report: tuple[str, ...], wait: tuple[str, ...], words: Sequence[str]) -> Hooks:

@@ -44,6 +44,11 @@ class _Found:
     status: os.stat_result
 
 
+def default_file(folder: Path) -> Path:
+    """Return the file that hooks of a session that works in *folder* go into: nobody's but its."""
+    return folder / FOLDER / FILE
+
+
 def install(file: Path, hooks: Hooks) -> Change:
     """Put *hooks* into *file* in place of those of ours that it has; all else in it stays.
 
