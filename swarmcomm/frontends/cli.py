@@ -17,6 +17,7 @@ from swarmcomm import __version__, clock, settings
 from swarmcomm.errors import InvalidInputError, SwarmError, TaskFailedError, WaitTimeoutError
 from swarmcomm.frontends import arguments, deliver, output, plugin, sessions
 from swarmcomm.frontends.arguments import Group, TextCommand, as_json, session_option, where
+from swarmcomm.frontends.hooks.commands import hooks
 
 if TYPE_CHECKING:
     from swarmcomm.swarm import Swarm
@@ -330,7 +331,7 @@ def events(
         output.print_events(chosen, store.last(), as_json)
 
 
-for _command in (*sessions.COMMANDS, deliver.deliver, plugin.plugin):
+for _command in (*sessions.COMMANDS, deliver.deliver, plugin.plugin, hooks):
     cli.add_command(_command)
 
 

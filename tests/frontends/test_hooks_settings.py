@@ -531,6 +531,15 @@ def test_who_is_killed_at_any_step_leaves_the_old_or_the_new(word: str, file: Pa
     assert names(file.parent) == [file.name], "what the killed ones left is gone"
 
 
+def test_who_reads_while_it_is_written_reads_the_old_one_whole(file: Path) -> None:
+    file.write_bytes(KEPT["two spaces"])
+    with file.open("rb", buffering=0) as reader:
+        first = reader.read(5)
+        settings.install(file, HOOKS)
+        assert first + reader.read() == KEPT["two spaces"]
+    assert file.read_bytes() != KEPT["two spaces"]
+
+
 def test_what_another_program_wrote_in_between_is_not_written_over(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

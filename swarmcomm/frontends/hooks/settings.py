@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import stat
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 FOLDER = ".claude"
 FILE = "settings.local.json"
+
+#: Seconds for git to say whether it ignores a file.
+_GIT_S = 5.0
+
+#: What a person should know where :func:`is_for_git`.
+NOT_IGNORED = (
+    "git does not ignore .claude/settings.local.json, so that git add -A takes it along;"
+    " write it into .git/info/exclude"
+)
 
 #: Stands in the name of what a program that was killed leaves behind.
 _UNFINISHED = ".swarmcomm-"
@@ -92,6 +102,16 @@ def read(file: Path) -> dict[str, Any] | None:
 def ours(found: dict[str, Any] | None) -> tuple[tuple[str, dict[str, Any]], ...]:
     """Return event and handler of each hook of ours in what :func:`read` returned."""
     return tuple(each for each in json_text.handlers(found or {}) if is_ours(each[1]))
+
+
+def is_for_git(file: Path) -> bool:
+    """Tell whether *file* is one that git would take for a part of a project."""
+    words = ["git", "-C", str(file.parent), "check-ignore", "-q", "--", file.name]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=_GIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 1
 
 
 def _change(file: Path, edit: Callable[[str | None], str | None]) -> Change:
