@@ -18,7 +18,7 @@
 #
 # SWARM_SOCKET names the tmux server (tmux -L), SWARM_TMUX the tmux program, SWARM_WINDOWS the
 # windows. Exit status: 0 done, 2 usage, 3 tmux failed or an agent ended at once, 5 the session is
-# already there, 7 something is not installed.
+# already there or may not be started from within another, 7 something is not installed.
 set -euo pipefail
 unset CDPATH
 
@@ -40,6 +40,7 @@ agent_ready="" # as long as there is no profile
 hooks=${SWARM_HOOKS:-1}
 spool=""       # folder that hooks write to, or empty where they do not
 tmux=()        # the program and its options
+levels=""      # of sessions below a person
 half_made=""   # id of the session until all its windows are there
 
 say() { printf '%s\n' "$*"; }
@@ -85,6 +86,8 @@ main() {
   check_words "${attach}"
   workdir=$(cd "${workdir}" && pwd -P)
   find_tmux
+  if may_be_ours; then hand_over "${attach}"; fi
+  check_levels
   if in_tmux has-session -t "=${session}" 2>/dev/null; then already_there "${attach}"; fi
   build
   say "session ${session} in ${workdir}: $(windows)"
@@ -161,6 +164,109 @@ already_there() {
   warn "session ${session} is already there; attach with: $(shown attach -t "'=${session}'")"
   warn "or end it with: $(shown kill-session -t "'=${session}'")"
   exit 5
+}
+
+# Tells whether a session of ours may be asking: by the environments of this program and of those
+# that it comes from, and by our options on the tmux panes that they are in. So persons are told
+# apart without Python; all else is for Python to say.
+may_be_ours() {
+  local name line pid pane id level said socket pids="" places=" " project="" part="" asked=() words
+  pids=$(ancestors)
+  while IFS= read -r line; do
+    case "${line}" in
+      SPLITMIND_SESSION_LEVEL=0) ;;
+      SPLITMIND_SESSION_LEVEL=?* | SWARM_SESSION_NAME=?*) return 0 ;;
+      PROJECT_ID=?*) project=1 ;;
+      SESSION_ROLE=?* | TASK_ID=?* | MASTER_SESSION_ID=?*) part=1 ;;
+      TMUX_PANE=%*) places+="${line#*=} " ;;
+      TMUX=/*,*,*)
+        socket=${line#*=}
+        places+="\$${socket##*,} "
+        socket=${socket%,*,*}
+        [[ " ${asked[*]-} " == *" ${socket} "* ]] || asked+=("${socket}")
+        ;;
+    esac
+  done < <(
+    for name in SPLITMIND_SESSION_LEVEL SWARM_SESSION_NAME PROJECT_ID SESSION_ROLE TASK_ID \
+      MASTER_SESSION_ID TMUX_PANE TMUX; do say "${name}=${!name:-}"; done
+    environments "${pids}"
+  )
+  [[ -z "${project}" || -z "${part}" ]] || return 0
+  for socket in "" ${asked[@]+"${asked[@]}"}; do
+    words=("${tmux[@]}")
+    if [[ -n "${socket}" ]]; then words=("${tmux[0]}" -u -S "${socket}"); fi
+    said=$("${words[@]}" list-panes -a -F '#{pane_pid} #{pane_id} #{session_id} #{@swarm_level}' 2>&1) ||
+      case "${said}" in
+        *"no server running"* | *"error connecting"* | *"no sessions"* | *"server exited"*) continue ;;
+        *) return 0 ;;
+      esac
+    while read -r pid pane id level; do
+      [[ -n "${level}" ]] || continue
+      case " ${pids} ${places}" in *" ${pid} "* | *" ${pane} "* | *" ${id} "*) return 0 ;; esac
+    done <<<"${said}"
+  done
+  return 1
+}
+
+# Prints the ids of this program and of all that it comes from.
+ancestors() {
+  local pid=$$ pids=" " stat
+  if [[ -r /proc/$$/stat ]]; then
+    while [[ "${pid}" == [1-9]* && "${pids}" != *" ${pid} "* ]] && read -r stat <"/proc/${pid}/stat"; do
+      pids+="${pid} "
+      stat=${stat##*) } # the name of the program, in brackets, may hold anything
+      stat=${stat#* }
+      pid=${stat%% *}
+    done 2>/dev/null
+    say "${pids}"
+  else
+    # shellcheck disable=SC2009
+    ps -A -o pid= -o ppid= | awk -v pid=$$ '
+      { parent[$1] = $2 }
+      END { while (pid > 0 && !seen[pid]++) { printf "%s ", pid; pid = parent[pid] } }'
+  fi
+}
+
+# Prints what the environments of the processes $1 began with, NAME=VALUE on a line each.
+environments() {
+  local pid files=()
+  for pid in $1; do
+    if [[ -r "/proc/${pid}/environ" ]]; then files+=("/proc/${pid}/environ"); fi
+  done
+  if [[ -n "${files[*]-}" ]]; then
+    cat "${files[@]}" 2>/dev/null | tr '\n\0' ' \n'
+  elif [[ ! -d /proc/self ]]; then
+    # shellcheck disable=SC2086
+    ps eww -o command= -p "$(tr -s ' ' ',' <<<"${1% }")" | tr ' ' '\n'
+  fi
+}
+
+# Lets Python say whether a session of ours may start another one, and build it, the same as here.
+# $1: the wish to attach.
+hand_over() {
+  local python words=(--session "${session}" --workdir "${workdir}")
+  python=$(SWARM_NO_INSTALL=1 find_python 2>/dev/null) ||
+    die 5 "started from within a session, and there is no Python to say what that one may; have a person start it from outside"
+  if [[ -n "${agent_file}" ]]; then
+    words+=(--agent-file "${agent_file}")
+  elif [[ -n "${agent}" ]]; then
+    words+=(--agent "${agent}")
+  else
+    words+=(--command "${command}")
+  fi
+  if [[ "${hooks}" == 0 ]]; then words+=(--no-hooks); fi
+  "${python}" -P -m swarmcomm up "${words[@]}" || exit
+  if wants_attach "$1"; then exec "${tmux[@]}" attach-session -t "=${session}"; fi
+  exit 0
+}
+
+# Ends where a person wants no levels of sessions, or no number of them.
+check_levels() {
+  levels=${SPLITMIND_MAX_NESTING:-2}
+  [[ "${levels}" =~ ^[0-9]{1,9}$ ]] ||
+    die 2 "SPLITMIND_MAX_NESTING='${levels}' is no number of levels; give 1 or more"
+  levels=$((10#${levels}))
+  ((levels)) || die 5 "SPLITMIND_MAX_NESTING=0 allows no session at all; unset it, or set 1 or more"
 }
 
 # Makes the whole session, or nothing.
@@ -245,6 +351,7 @@ make_session() {
   local variable said="" variables=()
   for variable in PATH="$(path_with_scripts)" SWARM_SESSION="${session}" \
     SWARM_SOCKET="${SWARM_SOCKET:-}" SWARM_WORKDIR="${workdir}" SWARM_SESSION_NAME= \
+    SPLITMIND_SESSION_LEVEL=1 SPLITMIND_PARENT_SESSION= SPLITMIND_MAX_NESTING="${levels}" \
     ${SWARM_STATE_DIR:+"SWARM_STATE_DIR=${SWARM_STATE_DIR}"} ${SWARM_TMUX:+"SWARM_TMUX=${SWARM_TMUX}"}; do
     literal "${variable}"
     variables+=(-e "${literal}")
@@ -253,7 +360,11 @@ make_session() {
     -s "${session}" -n stand-in -x "$(conf WIDTH)" -y "$(conf HEIGHT)" "${variables[@]}" \
     sleep 600 \; \
     set-option -t "=${session}:" destroy-unattached off \; \
-    set-option -t "=${session}:" history-limit "$(conf HISTORY_LIMIT)" 2>&1) || {
+    set-option -t "=${session}:" history-limit "$(conf HISTORY_LIMIT)" \; \
+    set-option -t "=${session}:" @swarm_level 1 \; \
+    set-option -t "=${session}:" @swarm_parent "" \; \
+    set-option -t "=${session}:" @swarm_max_nesting "${levels}" \; \
+    set-option -t "=${session}:" @swarm_role worker 2>&1) || {
     half_made=$(sed -n 's/^\([$][0-9]*\):.*/\1/p' <<<"${said}")
     if [[ "${said}" == "duplicate session"* ]]; then already_there no-attach; fi
     die 3 "tmux could not make session ${session}: ${said}"
@@ -279,6 +390,9 @@ make_window() {
   set_option -w window-size manual
   set_option -w remain-on-exit on
   set_option -p @swarm_role "${role}"
+  set_option -p @swarm_level 1
+  set_option -p @swarm_parent ""
+  set_option -p @swarm_max_nesting "${levels}"
   if [[ -n "${agent}" ]]; then
     for option in "${agent_options[@]}"; do set_option -p "${option%%=*}" "${option#*=}"; done
   fi

@@ -43,6 +43,14 @@ class RefusedError(SwarmError):
     exit_status = 5
 
 
+class NestingError(RefusedError, PermissionError):
+    """A session of ours may not start another one; nothing was made, or it was ended again."""
+
+
+class PermissionsFileError(RefusedError, PermissionError):
+    """The file of the permissions cannot be trusted or read, so nothing is allowed."""
+
+
 class UnsafeTextError(RefusedError):
     """The text holds a byte that must not be typed; *offset* counts bytes of UTF-8 from 0."""
 

@@ -65,6 +65,8 @@ def test_the_package_keeps_the_table(copy: Path) -> None:
         ("sessions/__init__.py", "import time"),
         ("sessions/__init__.py", "import click"),
         ("settings.py", "from swarmcomm import clock"),
+        ("settings.py", "from swarmcomm import permissions"),
+        ("permissions.py", "from swarmcomm.tmux import guard"),
     ],
 )
 def test_an_import_that_goes_upwards_is_found(copy: Path, module: str, line: str) -> None:

@@ -74,6 +74,7 @@ class Profile:
     """One kind of agent.
 
     *command* is the argument list, *environment* and *unset* what it is started with and without,
+    *keep* what it inherits besides KEEP of ``session.conf`` where another session starts it,
     *instructions_flag* the option that takes the standing instructions (None: it gets none). Where
     the program is not there, the lines of *missing* say what to install.
 
@@ -95,6 +96,7 @@ class Profile:
     pause_ms: int
     environment: Mapping[str, str]
     unset: tuple[str, ...]
+    keep: tuple[str, ...]
     instructions_flag: str | None
     ready: str | None
     column: int | None
@@ -246,6 +248,7 @@ def read(path: Path) -> Profile:
         pause_ms=keys.milliseconds("pause_ms"),
         environment=keys.variables("environment"),
         unset=keys.lines("unset"),
+        keep=keys.lines("keep"),
         instructions_flag=keys.line("instructions_flag"),
         ready=keys.pattern("ready"),
         column=keys.columns("column") if "column" in table else None,
@@ -259,7 +262,8 @@ def read(path: Path) -> Profile:
         hooks=_hooks(keys.table_of("hooks")),
     )
     keys.check_all_used()
-    for name in (*profile.unset, *profile.environment):
+    kept = (name.removesuffix("*") for name in profile.keep)
+    for name in (*profile.unset, *kept, *profile.environment):
         if not _VARIABLE.fullmatch(name):
             raise InvalidInputError(f"{path}: {name!r} is no name of a variable")
     return profile

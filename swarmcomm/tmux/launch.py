@@ -18,6 +18,7 @@ from swarmcomm.errors import (
     RefusedError,
     TmuxError,
 )
+from swarmcomm.tmux import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PYTHON = "{python}"
+
+#: A name that tmux takes: the rest are lines of a value that has several.
+_VARIABLE = re.compile(r"[A-Za-z_][^\s=]*")
 
 #: What holds a window's place until its options are set; the agent takes it over.
 _STAND_IN = ("sleep", "600")
@@ -47,6 +51,9 @@ _HOOK = _PACKAGE / "frontends" / "hooks" / "witness.py"
 #: Bytes of a folder's name above which it does not go into a window's command five times.
 _FOLDER_BYTES = 1000
 
+#: Variables that one tmux command takes away: it takes some 16,000 bytes.
+_NAMES_AT_ONCE = 50
+
 #: Seconds after which what a tmux server left behind that is gone may be removed.
 _SPOOL_KEPT_S = 86_400
 
@@ -60,6 +67,8 @@ class Agent(Protocol):
     def program(self) -> str: ...
     @property
     def missing(self) -> tuple[str, ...]: ...
+    @property
+    def keep(self) -> tuple[str, ...]: ...
     @property
     def pane_options(self) -> Mapping[str, str]: ...
     @property
@@ -98,8 +107,11 @@ def launch(
     there can be none, it starts without. An agent that takes settings gets *more* of them. Blocks
     until every agent shows its input line, or for a moment where none is known.
 
+    What a session of ours starts inherits only what KEEP in ``session.conf`` and the agent name.
+
     Raises:
         InvalidInputError: a name or *workdir* cannot be used; nothing was made.
+        NestingError: a session of ours asks that may start no other one.
         RefusedError: there is such a session; it was left as it is.
         MissingProgramError: the agent's program is not installed; nothing was made.
         NotFoundError: the program of a window ended at once; its dead pane stays to be read.
@@ -110,19 +122,32 @@ def launch(
     workdir = _checked(session, names, workdir)
     if (agent is None) == (command is None):
         raise InvalidInputError("an agent or a command starts a swarm, and not both")
+    grant = guard.check(server, environment)
     if _is_there(server, session):
         raise _already_there(server, session)
-    own = {**_variables(server, session, workdir, environment), **variables}
+    own = {
+        **_variables(server, session, workdir, environment),
+        **grant.variables,
+        **variables,
+    }
     spool = _make_spool(environment) if hooks and agent and agent.hooks else ""
     started = _starter(agent, command or "", own.get("PATH"), spool, more)
-    place = _make_session(server, session, workdir, own, conf)
+    keep = None if grant.is_persons else (*conf["KEEP"].split(), *(agent.keep if agent else ()))
+    if keep is not None:
+        server.environ = {name: os.environ[name] for name in os.environ if _is_kept(name, keep)}
+    options = {**grant.options, "@swarm_role": role}
+    place = _make_session(server, session, workdir, own, options, conf)
     session_id = place.partition(":")[0]
     try:
+        guard.check_again(server, grant, session_id)
+        if keep is not None:
+            _take_away(server, session_id, set(own), keep)
         for name in names:
             kind: Role = "master" if name == "master" else "worker"
             target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
             told = kind if kind == "master" else role
-            _make_window(server, name, told, workdir, target, agent, started(kind), spool)
+            argv = started(kind)
+            _make_window(server, name, told, workdir, target, agent, argv, spool, grant.options)
     except BaseException:
         server.cmd("kill-session", "-t", session_id)
         raise
@@ -258,7 +283,12 @@ def _variables(
 
 
 def _make_session(
-    server: Server, session: str, workdir: Path, variables: dict[str, str], conf: dict[str, str]
+    server: Server,
+    session: str,
+    workdir: Path,
+    variables: dict[str, str],
+    options: Mapping[str, str],
+    conf: dict[str, str],
 ) -> str:
     """Make the session and return the place of its first window, as in ``$3:0``.
 
@@ -274,6 +304,11 @@ def _make_session(
         *(*_STAND_IN, ";"),
         *("set-option", "-t", f"={session}:", "destroy-unattached", "off", ";"),
         *("set-option", "-t", f"={session}:", "history-limit", conf["HISTORY_LIMIT"]),
+        *(
+            word
+            for name, value in options.items()
+            for word in (";", "set-option", "-t", f"={session}:", name, value)
+        ),
     )
     if reply.returncode == 0:
         return reply.stdout[0]
@@ -285,6 +320,22 @@ def _make_session(
     raise TmuxError(f"tmux could not make session {session}: {said}")
 
 
+def _take_away(server: Server, session_id: str, own: set[str], keep: tuple[str, ...]) -> None:
+    """Take from the windows of a session what the server would hand on to them."""
+    found = [server.ask("show-environment", *words) for words in (("-g",), ("-t", session_id))]
+    names = {line.partition("=")[0] for said in found for line in said.splitlines() if "=" in line}
+    gone = [each for each in names - own if _VARIABLE.fullmatch(each) and not _is_kept(each, keep)]
+    for at in range(0, len(gone), _NAMES_AT_ONCE):
+        words: list[str] = []
+        for name in gone[at : at + _NAMES_AT_ONCE]:
+            words += ["set-environment", "-t", session_id, "-r", _literal(name), ";"]
+        server.ask(*words)
+
+
+def _is_kept(name: str, keep: tuple[str, ...]) -> bool:
+    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in keep)
+
+
 def _make_window(
     server: Server,
     name: str,
@@ -294,6 +345,7 @@ def _make_window(
     agent: Agent | None,
     argv: tuple[str, ...],
     spool: str,
+    granted: Mapping[str, str],
 ) -> None:
     """Make one window; its agent starts when all options are set."""
     made = ("new-window", "-d", "-P", "-F", "#{pane_id} #{pid}", "-n", name)
@@ -305,6 +357,7 @@ def _make_window(
         ("-w", "window-size", "manual"),
         ("-w", "remain-on-exit", "on"),
         ("-p", "@swarm_role", role),
+        *(("-p", option, value) for option, value in granted.items()),
     ]
     if agent is not None:
         options += [("-p", name, value) for name, value in agent.pane_options.items()]

@@ -14,6 +14,7 @@ from swarmcomm import settings
 from swarmcomm.errors import MissingProgramError, NotFoundError, TmuxError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -40,11 +41,14 @@ def no_answer(deadline_s: float) -> TmuxError:
 class Reply(tmux_cmd):
     """What tmux answered: *returncode*, *stdout* and *stderr* as lists of lines, and *text*."""
 
-    def __init__(self, argv: list[str], deadline_s: float) -> None:
+    def __init__(
+        self, argv: list[str], deadline_s: float, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.cmd = argv
         try:
             done = subprocess.run(
                 argv,
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=deadline_s,
@@ -90,8 +94,11 @@ def socket_path(tmux: Asked) -> str:
 class Server(libtmux.Server):
     """A tmux server. Calls block at most *deadline_s* seconds each.
 
-    libtmux's own objects work on it, since all of them go through :meth:`cmd`.
+    libtmux's own objects work on it, since all of them go through :meth:`cmd`. *environ* is what a
+    tmux process begins with, and so the server that it may start; None: what this process has.
     """
+
+    environ: Mapping[str, str] | None = None
 
     def __init__(
         self,
@@ -119,7 +126,7 @@ class Server(libtmux.Server):
             MissingProgramError: tmux cannot be run.
         """
         where = () if target is None else ("-t", str(target))
-        return Reply(self.argv(cmd, *where, *map(str, args)), self.deadline_s)
+        return Reply(self.argv(cmd, *where, *map(str, args)), self.deadline_s, self.environ)
 
     def argv(self, *args: str) -> list[str]:
         """Return the command line of a tmux process that *args* are given to."""
