@@ -98,7 +98,14 @@ def agent(settings: Settings) -> Iterator[tuple[bool | None, str]]:
     yield (True, f"agent {found}") if found else (None, f"agent: {profile.missing[0]}")
     if profile.program != "claude":
         return
-    for file, entry in _entries(settings.workdir or Path.cwd()):
+    folder = settings.workdir or Path.cwd()
+    plugin = _plugin(folder)
+    if plugin:
+        yield True, f"{plugin} enables the plugin: hooks, and {_SERVER}, in sessions of ours"
+        for name in ("swarmcomm", "swarmcomm-hook"):
+            if shutil.which(name) is None:
+                yield False, f"the plugin starts {name}, which is not on the PATH; put it there"
+    for file, entry in _entries(folder):
         command = str(entry.get("command", ""))
         if command and shutil.which(command) is None:
             yield (
@@ -108,7 +115,19 @@ def agent(settings: Settings) -> Iterator[tuple[bool | None, str]]:
         else:
             yield True, f"{file} names {_SERVER}"
         return
-    yield None, f"claude is not told of {_SERVER}; claude mcp add {_SERVER} -- swarmcomm mcp"
+    if not plugin:
+        yield None, f"claude is not told of {_SERVER}; claude mcp add {_SERVER} -- swarmcomm mcp"
+
+
+def _plugin(folder: Path) -> Path | None:
+    """Return which of claude's settings for *folder* enables the plugin; None: none of them."""
+    for place in (folder, Path.home()):
+        for name in ("settings.local.json", "settings.json"):
+            file = place / ".claude" / name
+            enabled = _inside(_object(file), "enabledPlugins")
+            if any(each.startswith("swarmcomm@") and enabled[each] is True for each in enabled):
+                return file
+    return None
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

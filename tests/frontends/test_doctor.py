@@ -128,3 +128,30 @@ def test_a_broken_link_is_told_and_the_others_as_well(
     head, text = begins(found, f"{tmp_path}/.mcp.json starts")
     assert (head, "/no/such/swarmcomm" in text) == ("WRONG", True)
     assert begins(found, "session s: worker-0")[0] == "ok"
+
+
+def test_the_plugin_is_told_and_what_it_starts(
+    tmux: Tmux, swarmcomm: Run, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"enabledPlugins": {"swarmcomm@a-place": True}}))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("swarmcomm", "swarmcomm-hook"):
+        (programs / name).touch(mode=0o755)
+    usual = environ["PATH"].split(":")
+    rest = ":".join(each for each in usual if not Path(each, "swarmcomm").exists())
+    place = {"SWARM_WORKDIR": str(tmp_path), "PATH": f"{programs}:{rest}"}
+    found = lines(swarmcomm("doctor", **place))
+    assert begins(found, f"{settings} enables the plugin")[0] == "ok"
+    assert not [text for text in found if "not told" in text or "not on the PATH" in text]
+
+    (programs / "swarmcomm-hook").unlink()
+    done = swarmcomm("doctor", **place)
+    assert done.returncode == 5
+    assert begins(lines(done), "the plugin starts swarmcomm-hook")[0] == "WRONG"
+
+    settings.write_text(json.dumps({"enabledPlugins": {"swarmcomm@a-place": False}}))
+    assert begins(lines(swarmcomm("doctor", **place)), "claude is not told")[0] == "note"
