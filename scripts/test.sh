@@ -132,7 +132,8 @@ wheel_check() (
 sizes() {
   say "size in lines (without blank lines and comments)"
   size "core (aim: 2000)" swarmcomm/protocol swarmcomm/agents swarmcomm/tmux swarmcomm/swarm \
-    swarmcomm/frontends/cli.py swarmcomm/frontends/arguments.py swarmcomm/frontends/output.py
+    swarmcomm/frontends/cli.py swarmcomm/frontends/wire.py swarmcomm/frontends/watch.py \
+    swarmcomm/frontends/arguments.py swarmcomm/frontends/output.py
   size "scripts, launcher (aim: 700)" run_claude_swarm.sh scripts/swarm_common.sh \
     scripts/claude_comm.sh scripts/claude_poll.sh scripts/claude_status.sh
   size "house: setup, test" scripts/setup.sh scripts/test.sh .ci/run
