@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "plugin"
 def plugin() -> None:
     """The plugin for Claude Code: hooks, MCP server and a skill.
 
-    Example: claude --plugin-dir "$(swarmcomm plugin path)"
+    Example: swarmcomm plugin path
     """
 
 

@@ -268,6 +268,18 @@ def test_validate_knows_the_plugin_and_a_session_that_was_started_with_its_hooks
     assert "enables the plugin" in run("validate").stdout
 
 
+def test_validate_reads_the_permissions(run: Run, work: Path, environ: dict[str, str]) -> None:
+    run("generate", "child", CHILD)
+    assert "ok     permissions are the defaults" in run("validate").stdout
+    mine = Path(environ["HOME"], ".config", "swarmcomm", "permissions.json")
+    mine.parent.mkdir(parents=True)
+    mine.parent.chmod(0o700)
+    mine.write_text('{"session_permissions": {"tester": {"max_child_sessions": 1}}}')
+    assert f"ok     {mine} says what these may do: " in run("validate").stdout
+    mine.write_text('{"session_permissions": {"tester": {"may_all": true}}}')
+    assert "tester.may_all is none of" in wrong(work, environ)[0]
+
+
 def test_a_file_that_git_would_take_along_is_noted(run: Run, work: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=work, check=True, timeout=30)
     note = "git does not ignore .claude/settings.local.json"

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmcomm import protocol, settings
-from swarmcomm.errors import InvalidInputError, RefusedError, SessionNameError, SwarmError
+from swarmcomm import permissions, protocol, settings
+from swarmcomm.errors import (
+    InvalidInputError,
+    PermissionsFileError,
+    RefusedError,
+    SessionNameError,
+    SwarmError,
+)
 from swarmcomm.frontends import chain, output
 from swarmcomm.frontends.hooks import handlers, log
 from swarmcomm.frontends.hooks import settings as files
@@ -48,6 +54,7 @@ def findings(folder: Path, found: list[Path], environ: Mapping[str, str]) -> Ite
     """Yield what is there of hooks in the files *found*, and of what they need, in *folder*."""
     yield from _hooks(found, environ)
     yield from _handlers(folder)
+    yield from _permissions(environ)
     try:
         yield from chain.store(settings.from_environment(environ))
     except SwarmError as error:
@@ -180,6 +187,19 @@ def _handlers(folder: Path) -> Iterator[Finding]:
         for action in actions:
             if action.command and not _is_program(folder, action.command[0]):
                 yield False, f"the handler of {name} runs {action.command[0]}, which is not there"
+
+
+def _permissions(environ: Mapping[str, str]) -> Iterator[Finding]:
+    file = permissions.file_of(environ)
+    try:
+        found = permissions.load(file)
+    except PermissionsFileError as error:
+        yield False, str(error)
+        return
+    if file and file.exists():
+        yield True, f"{file} says what these may do: {', '.join(found)}"
+    else:
+        yield True, f"permissions are the defaults; {file} would be others"
 
 
 def _is_program(folder: Path, word: str) -> bool:
