@@ -21,7 +21,7 @@ BEAT_S = 0.5
 
 #: Seconds that a message waits for the next tool of a turn that runs: then the turn has no tools,
 #: or was interrupted.
-TURN_S = 20.0
+TURN_S = 5.0
 
 #: Characters of the messages that wake an agent.
 ROOM = 40_000
