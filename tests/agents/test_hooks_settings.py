@@ -14,7 +14,7 @@ import pytest
 from swarmcomm.frontends.hooks import settings
 from swarmcomm.sessions import hook_settings
 from tests.agents import cli
-from tests.agents.rig import STAND_IN, own_stand_in
+from tests.agents.rig import STAND_IN, Rig, own_stand_in, start_rig
 from tests.conftest import wait_for
 
 Claude = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -129,3 +129,42 @@ def test_what_claude_itself_writes_into_the_file_keeps_our_hooks_removable(
     assert settings.ours(settings.read(file)) == before
     settings.remove(file)
     assert json.loads(file.read_text()) == {"model": "opus", "enabledPlugins": {"p@here": True}}
+
+
+@pytest.fixture
+def rig(tmp_path: Path, sockets: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A tmux server where claude can be started."""
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    monkeypatch.delenv("TMUX", raising=False)
+    with start_rig(tmp_path) as rig:
+        yield rig
+
+
+def test_a_session_begun_by_hand_and_one_that_is_created_take_part(rig: Rig) -> None:
+    def hooks(*words: str) -> str:
+        done = rig.face("python", "hooks", *words)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stderr if words[0] == "generate" else done.stdout
+
+    def listed() -> dict[str, list[str]]:
+        rows = [line.split("  ") for line in hooks("list-sessions").splitlines()]
+        return {row[0]: row[1:] for row in rows}
+
+    place = ("--workdir", str(rig.workdir))
+    start = hooks("generate", "child", "by-hand", "--project-id", "web", "--task-id", "3", *place)
+    words = shlex.split(start.removeprefix("start it with: "))
+    at = words.index("new-session") + 1
+    size = ("-d", "-x", "120", "-y", "40")
+    subprocess.run([*words[:at], *size, *words[at:]], env=rig.environ, timeout=30, check=True)
+    wait_for(lambda: "STARTED" in listed()["by-hand"], "that it reports", 60)
+    assert listed()["by-hand"] == ["child_web_task_3", "child", "STARTED", "0 %"]
+
+    hooks("remove", *place)
+    assert not settings.default_file(rig.workdir).exists()
+    hooks("create-session", "child", "made", "--project-id", "web", "--task-id", "4", *place)
+    wait_for(lambda: "STARTED" in listed()["made"], "that it reports", 60)
+    assert not settings.default_file(rig.workdir).exists()
+    done = rig.face("python", "send", "--session", "made", "child", "4", "say hello")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: listed()["made"][2:] == ["COMPLETED", "100 %"], "its end", 60)
+    assert listed()["by-hand"][2] == "STARTED"
