@@ -24,7 +24,7 @@ MASTER = "master_coordinator"
 SESSION = "dev_session"
 
 _TOP = "session_permissions"
-_ROLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ROLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_BYTES = 65_536
 
 #: Seconds that a file may be gone for while an editor puts a new one in its place.
@@ -157,7 +157,9 @@ def _roles(path: Path, top: Any) -> dict[str, Permissions]:
 
 def _permissions(path: Path, role: str, table: Any) -> Permissions:
     if not _ROLE.fullmatch(role):
-        raise _wrong(path, f"{role[:80]!r} is no role; letters, digits, '_' and '-' are allowed")
+        raise _wrong(
+            path, f"{role[:80]!r} is no role; letters, digits, '.', '_' and '-' are allowed"
+        )
     if not isinstance(table, dict):
         raise _wrong(path, f"{role} must be an object of permissions")
     known = {field.name for field in fields(Permissions)}

@@ -121,7 +121,7 @@ def mcp(session: str | None, socket: str | None) -> None:
     """
     from swarmcomm.frontends import mcp as server
 
-    server.run(lambda: wire.attach(session, socket))
+    server.run(lambda: wire.attach(session, socket), socket)
 
 
 def main() -> None:

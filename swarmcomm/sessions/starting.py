@@ -68,7 +68,7 @@ def create_session(
     """
     registered = str(identity.name)
     _check_name(name, registered)
-    window = identity.role
+    window = _window(identity.role)
     swarm = _launch(name, identity, workdir, agent, socket, environ, settings, interval_s)
     try:
         _register(identity, environ)
@@ -83,6 +83,11 @@ def create_session(
     except RefusedError as error:
         return Started(name, window, registered, attach, "refused", str(error))
     return Started(name, window, registered, attach, str(sent.outcome), sent.delivery.reason)
+
+
+def _window(role: str) -> str:
+    """Return the name of its window: with a dot in it, no target of tmux's would find it."""
+    return role.replace(".", "-")
 
 
 def _check_name(name: str, registered: str) -> None:
@@ -129,7 +134,7 @@ def _launch(
         agent=agents.load(agent or found.agent),
         command=None,
         environment=environ,
-        windows=(identity.role,),
+        windows=(_window(identity.role),),
         hooks=found.hooks,
         variables=variables,
         more=more,
@@ -141,10 +146,5 @@ def _launch(
 def _register(identity: Identity, environ: Mapping[str, str]) -> None:
     from swarmcomm.sessions import Coordinator
 
-    name = identity.name
-    if name.task_id is None:
-        return
     with Coordinator.attach(environ) as coordinator:
-        coordinator.register_session_relationship(
-            str(name.master), str(name), name.task_id, name.project_id
-        )
+        coordinator.register_session(str(identity.name))

@@ -40,7 +40,7 @@ _ROW = " ".join(
     [
         "#{pid} #{session_id} #{pane_id} #{pane_pid} #{?pane_dead,1,0}",
         *(
-            "x#{s/[^A-Za-z0-9_-]/?/:@swarm_" + name + "}"
+            "x#{s/[^A-Za-z0-9_.-]/?/:@swarm_" + name + "}"
             for name in ("level", "max_nesting", "role", "parent")
         ),
         "#{session_name}",

@@ -145,7 +145,7 @@ def test_a_master_and_two_children_work_through_the_tools(rig: Rig) -> None:
     assert not any("Traceback" in text for text in told)
 
     # It did not have to look for a tool.
-    assert len(tools_of(rig, "task-all")) == 9
+    assert len(tools_of(rig, "task-all")) == 10
 
     # The store has the whole story.
     with Coordinator.attach(rig.environ) as coordinator:

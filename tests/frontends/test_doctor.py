@@ -85,7 +85,7 @@ def test_the_chain_is_told_link_by_link(tmux: Tmux, swarmcomm: Run, tmp_path: Pa
         f"store {tmp_path}/state/events.db: made when something is stored",
     )
     assert not (tmp_path / "state").exists()
-    head, text = begins(found, "MCP server session-coordinator answers with 9 tools in ")
+    head, text = begins(found, "MCP server session-coordinator answers with 10 tools in ")
     assert (head, text.endswith(" s")) == ("ok", True)
     head, text = begins(found, "claude is not told of session-coordinator")
     assert (head, "claude mcp add session-coordinator" in text) == ("note", True)

@@ -47,6 +47,7 @@ ARGUMENTS = {
     "send_task": (["window", "description", "task_id", "wait_s"], ["window", "description"]),
     "poll_task": (["window", "task_id", "timeout_s", "until_end"], ["window", "task_id"]),
     "list_workers": ([], []),
+    "create_session": (["session_name", "workdir", "task"], ["session_name"]),
 }
 
 
@@ -425,6 +426,49 @@ def test_a_master_agent_uses_the_wire(tmux: Tmux, environ: dict[str, str], era: 
         )
 
     converse(environ, era, work)
+
+
+def test_a_master_agent_starts_children_and_a_child_none(
+    tmux: Tmux, environ: dict[str, str], tmp_path: Path
+) -> None:
+    environ |= {"SWARM_SOCKET": tmux.socket, "SWARM_AGENT": "shell", "SWARM_SESSION": ""}
+    as_master = {**environ, "SWARM_SESSION_NAME": MASTER}
+
+    async def begin(client: Client) -> None:
+        told = await good(
+            client, "create_session", session_name=CHILD, workdir=str(tmp_path), task="echo made"
+        )
+        assert told == {
+            "session_name": CHILD,
+            "tmux_session": CHILD,
+            "window": "child",
+            "outcome": told["outcome"],
+            "reason": None,
+        }
+        assert told["outcome"] in ("submitted", "acknowledged")
+        children = (await good(client, "get_child_sessions", parent_session=MASTER))["sessions"]
+        assert [one["session_name"] for one in children] == [CHILD]
+        dotted = await good(client, "create_session", session_name="child_web_task_5.2")
+        assert dotted["tmux_session"] == "web-5-2"
+        assert "already there" in await bad(client, "create_session", session_name=CHILD)
+        said = await bad(client, "create_session", session_name=MASTER)
+        assert "which a person starts" in said
+        said = await bad(client, "create_session", session_name="child_x_task_1")
+        assert "you are master_project_web" in said
+
+    converse(as_master, "auto", begin)
+    before = tmux.run("list-sessions", "-F", "#{session_name}").split()
+    assert sorted(before) == [CHILD, "web-5-2"]
+    form = "#{@swarm_level} #{@swarm_parent}"
+    assert tmux.run("list-panes", "-s", "-t", f"={CHILD}", "-F", form) == f"2 {MASTER}\n"
+
+    async def breed(client: Client) -> None:
+        said = await bad(client, "create_session", session_name="child_web_task_9")
+        assert "dev_session, which may start no session" in said
+        assert len(said.splitlines()) == 1
+
+    converse({**environ, "SWARM_SESSION_NAME": CHILD}, "auto", breed)
+    assert tmux.run("list-sessions", "-F", "#{session_name}").split() == before
 
 
 def test_a_call_that_waits_shows_that_it_lives(

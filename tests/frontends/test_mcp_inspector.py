@@ -35,7 +35,7 @@ def test_the_inspector_accepts_the_schemas_and_calls_a_tool(
     status, told, said = inspect(tmp_path, SERVER, environ, "--method", "tools/list")
     assert status == 0, said
     tools = json.loads(told)["tools"]
-    assert len(tools) == 9
+    assert len(tools) == 10
     assert all({"inputSchema", "outputSchema", "annotations"} <= tool.keys() for tool in tools)
 
     words = ["--method", "tools/call", "--tool-name", "register_session_relationship"]

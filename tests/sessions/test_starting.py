@@ -64,6 +64,9 @@ def test_a_master_has_no_task_even_where_its_server_was_begun_by_one_that_has(
     said = tmux.run("show-environment", "-t", "=lead").splitlines()
     assert {"TASK_ID=", "SESSION_ROLE=master", "SWARM_SESSION_NAME=master_project_web"} < set(said)
     assert tmux.run("list-panes", "-s", "-t", "=lead", "-F", "#{@swarm_role}") == "master\n"
+    with Coordinator.attach(where["environ"]) as coordinator:
+        [master] = coordinator.query_session_status("master_project_web")
+    assert master.parent_session is None
 
 
 def test_a_task_that_is_given_is_done(where: dict[str, Any]) -> None:

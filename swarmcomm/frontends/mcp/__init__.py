@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from swarmcomm.swarm import Swarm
 
 
-def run(swarm: Callable[[], Swarm]) -> NoReturn:
+def run(swarm: Callable[[], Swarm], socket: str | None) -> NoReturn:
     """Serve one client on standard input and output, and end the process when it is gone.
+
+    *swarm* finds the swarm that the wire is of; sessions are started on the tmux server *socket*.
 
     Raises:
         MissingProgramError: the extra mcp is not installed.
@@ -33,4 +35,4 @@ def run(swarm: Callable[[], Swarm]) -> NoReturn:
         ) from error
     from swarmcomm.sessions import Coordinator
 
-    server.serve(taken, Coordinator.attach, swarm)
+    server.serve(taken, Coordinator.attach, swarm, socket)

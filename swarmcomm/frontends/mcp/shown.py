@@ -63,6 +63,22 @@ class Statuses(BaseModel):
     sessions: list[Status]
 
 
+class Started(BaseModel):
+    """A session that was started."""
+
+    session_name: str
+    tmux_session: str
+    window: str
+    outcome: Annotated[
+        str | None,
+        Field(
+            description="of its first task: submitted or acknowledged; typed: not confirmed;"
+            " refused: not typed; null: there was none"
+        ),
+    ]
+    reason: str | None
+
+
 class Sent(BaseModel):
     """A message that is kept until its reader says it has it."""
 

@@ -69,7 +69,7 @@ class WireTools:
                 reason=delivery.reason or None,
             )
 
-        return await _with_signs(ctx, wait_s, send)
+        return await with_signs(ctx, wait_s, send)
 
     async def poll_task(
         self,
@@ -97,7 +97,7 @@ class WireTools:
 
         # A poll only reads: one that nobody waits for any more is left alone, and ends soon.
         try:
-            found = await _with_signs(ctx, timeout_s, poll, abandon=True)
+            found = await with_signs(ctx, timeout_s, poll, abandon=True)
         finally:
             is_over.set()
         return Answers(
@@ -140,7 +140,7 @@ def _check_wait(seconds: float, name: str) -> None:
         )
 
 
-async def _with_signs(
+async def with_signs(
     ctx: Context, seconds: float, work: Callable[[], T], abandon: bool = False
 ) -> T:
     """Return what *work* returns; the client is told every SIGN_S that it still goes on."""
