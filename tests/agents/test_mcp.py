@@ -186,7 +186,9 @@ def test_the_configuration_of_the_readme_is_enough(
     monkeypatch.setenv("TMUX_TMPDIR", sockets)
     monkeypatch.delenv("TMUX", raising=False)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    servers, settings = re.findall(r"^```json\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    servers, settings, *_ = re.findall(
+        r"^```json\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
+    )
     with start_rig(tmp_path_factory.mktemp("rig")) as rig:
         (rig.workdir / ".mcp.json").write_text(servers)
         (rig.workdir / ".claude").mkdir()

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from swarmcomm import Coordinator
+from swarmcomm import Coordinator, permissions
 from swarmcomm.frontends.cli import cli
+from swarmcomm.frontends.hooks import handlers
+from swarmcomm.sessions import hook_settings
 from swarmcomm.store import NOTICES, Event
 from tests.conftest import ROOT, Tmux
 
@@ -111,13 +113,41 @@ def json_blocks(name: str) -> list[dict[str, Any]]:
 
 
 def test_the_configuration_to_paste_starts_a_command_that_is_there() -> None:
-    servers, settings = json_blocks("README.md")
-    assert json_blocks("README.zh-CN.md") == [servers, settings]
+    servers, settings, *_ = json_blocks("README.md")
+    assert json_blocks("README.zh-CN.md") == json_blocks("README.md")
     ((name, entry),) = servers["mcpServers"].items()
     assert settings["enabledMcpjsonServers"] == [name]
     assert settings["permissions"]["allow"] == [f"mcp__{name}"]
     assert Path(sys.executable).with_name(entry["command"]).exists()
     assert entry["args"][0] in cli.commands
+
+
+def test_the_files_of_handlers_and_permissions_are_taken(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    _, _, named, allowed = json_blocks("README.md")
+    for name, content in ((handlers.FILE, named), ("permissions.json", allowed)):
+        file = tmp_path / name
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_text(json.dumps(content))
+        file.chmod(0o600)
+    assert list(handlers.read(tmp_path)) == ["session_completed"]
+    found = permissions.load(tmp_path / "permissions.json")
+    assert found[permissions.MASTER].max_child_sessions == 3
+    assert found["reviewer"].can_create_sessions
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_handler_and_every_permission_is_told(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for word in (*handlers.NAMES, *(field.name for field in fields(permissions.Permissions))):
+        assert word in text
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_hook_is_told(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    told = " ".join(re.findall("^[|] (`[A-Z][a-z].*?) [|]", text, flags=re.MULTILINE))
+    assert set(re.findall("`([A-Za-z]+)`", told)) == set(hook_settings.REPORT_ON)
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])

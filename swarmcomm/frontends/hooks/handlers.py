@@ -111,7 +111,7 @@ def start(
 ) -> None:
     """Have the actions of the handler *name* run one after the other, and return at once.
 
-    Each gets *payload*, with *name* in it, as JSON on standard input. Raises nothing:
+    Each gets *payload*, with *name* in it, as a line of JSON on standard input. Raises nothing:
     what could not be done is in ``hooks.log``.
     """
     state = settings.state_folder(environ)
@@ -251,7 +251,7 @@ def main() -> NoReturn:
     state = settings.state_folder(os.environ)
     try:
         job = json.load(sys.stdin.buffer)
-        payload = json.dumps(job["payload"]).encode()
+        payload = json.dumps(job["payload"]).encode() + b"\n"
         for number, (command, python, timeout_s) in enumerate(job["actions"]):
             words = command or [sys.executable, "-c", _CALL, python]
             ended = _run(words, Path(job["project"]), payload, timeout_s)
