@@ -190,6 +190,21 @@ def test_a_file_that_cannot_be_edited_is_refused_in_one_line(
     assert file(work).read_text() == "{\n  // mine\n}\n"
 
 
+def test_not_every_session_of_the_user_becomes_the_same_one(
+    run: Run, environ: dict[str, str], tmp_path: Path
+) -> None:
+    own = Path(environ["HOME"], ".claude", "settings.json")
+    for words, extra in (
+        (("--file", str(own)), {}),
+        (("--file", str(tmp_path / "settings.json")), {"CLAUDE_CONFIG_DIR": str(tmp_path)}),
+    ):
+        done = run("generate", "child", CHILD, *words, **extra)
+        assert done.returncode == 5
+        assert f"each would be {CHILD}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not own.exists()
+
+
 def wrong(work: Path, environ: dict[str, str], *files: Path) -> list[str]:
     """Return what ``validate`` finds wrong."""
     said = {**environ, "SWARM_STATE_DIR": str(work.parent / "state")}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from swarmcomm import permissions, protocol, settings
 from swarmcomm.errors import (
     InvalidInputError,
+    NotFoundError,
     PermissionsFileError,
     RefusedError,
     SessionNameError,
@@ -45,9 +46,8 @@ _TRIED_S = 10.0
 
 def places(folder: Path, environ: Mapping[str, str]) -> list[Path]:
     """Return the files that claude reads settings from when it works in *folder*."""
-    home = environ.get("CLAUDE_CONFIG_DIR") or Path(environ.get("HOME", "~"), ".claude")
     own = files.default_file(folder)
-    return [own, own.with_name("settings.json"), Path(home, "settings.json")]
+    return [own, own.with_name("settings.json"), files.user_file(environ)]
 
 
 def findings(folder: Path, found: list[Path], environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -280,7 +280,10 @@ def taking_part(found: Settings, environ: Mapping[str, str]) -> Iterator[TakingP
     shared = _variables(server.ask("show-environment", "-g"), {})
     statuses = _statuses(environ)
     for session in alive:
-        own = _variables(server.ask("show-environment", "-t", f"={session}:"), shared)
+        try:
+            own = _variables(server.ask("show-environment", "-t", f"={session}:"), shared)
+        except NotFoundError:  # it has just ended
+            continue
         identity, trouble = None, ""
         try:
             identity = identify(own)

@@ -92,7 +92,13 @@ def generate(
     if is_shown:
         click.echo(json.dumps({"hooks": made}, indent=2, ensure_ascii=False))
         return
-    change = files.install(_file(workdir, file), made)
+    target = _file(workdir, file)
+    if target.resolve() == files.user_file(os.environ).resolve():
+        raise RefusedError(
+            f"{target} counts in every session of yours, and each would be {identity.name}; name a"
+            " file of the folder where this one works, or use the plugin: swarmcomm plugin path"
+        )
+    change = files.install(target, made)
     replaced = [who for who in _named(change.before) if who != str(identity.name)]
     if as_json:
         output.print_json(

@@ -18,7 +18,7 @@ from swarmcomm.frontends.hooks import json_text
 from swarmcomm.sessions.hook_settings import is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from swarmcomm.sessions.hook_settings import Hooks
 
@@ -57,6 +57,12 @@ class _Found:
 def default_file(folder: Path) -> Path:
     """Return the file that hooks of a session that works in *folder* go into: nobody's but its."""
     return folder / FOLDER / FILE
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """Return the file whose settings count in every session of the user."""
+    home = environ.get("CLAUDE_CONFIG_DIR") or Path(environ.get("HOME") or "~", FOLDER)
+    return Path(home, "settings.json").expanduser()
 
 
 def install(file: Path, hooks: Hooks) -> Change:
