@@ -14,16 +14,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarmcomm import Swarm
+from swarmcomm import Coordinator, Swarm
+from swarmcomm.sessions.hook_settings import own_hooks
 from tests.benchmarks.rig import Plan, Row, median
 from tests.conftest import ROOT
 
 SESSION = "bench"
 PYTHON = sys.executable
 
-#: Milliseconds that `import swarmcomm` may take over bare Python, and a poll that finds its marker.
+#: Milliseconds that `import swarmcomm` may take over bare Python, a poll that finds its marker, and
+#: a hook of a session.
 _IMPORT_MS = 40.0
 _POLL_MS = 30.0
+_HOOK_MS = 100.0
 
 #: Measured in place of a command; the number is that of the run.
 Action = Callable[[int], object]
@@ -124,6 +127,40 @@ def hooks(made: Rig, folder: Path) -> list[Timed]:
     ]
 
 
+def session_hooks(made: Rig) -> list[Timed]:
+    """What an agent waits for where its session reports by itself, each time by its own store."""
+    ids = {"PROJECT_ID": "web", "TASK_ID": "3", "SESSION_ROLE": "child", "SWARM_HOOK_INTERVAL": "0"}
+    (group,) = own_hooks()["Stop"]
+    words = [group["hooks"][0]["command"], *group["hooks"][0]["args"]]
+    text = json.dumps(["x" * 400] * 10)
+
+    def hook(ids: dict[str, str], **event: object) -> Action:
+        told = json.dumps(event).encode()
+        environ = {**made.environ, **ids}
+        return lambda _n: subprocess.run(
+            words, input=told, env=environ, stdout=subprocess.DEVNULL, check=True, timeout=60
+        )
+
+    with Coordinator.attach({**made.environ, **ids}) as coordinator:
+        coordinator.register_session("child_web_task_3")
+    master = Coordinator.attach(made.environ)
+
+    def given(number: int) -> None:
+        master.send_message_to_session("master_project_web", "child_web_task_3", text)
+        prompt(number)
+
+    prompt = hook(ids, hook_event_name="UserPromptSubmit", prompt="go on")
+    tool = hook(ids, hook_event_name="PostToolBatch", tool_calls=[{"tool_name": "Bash"}])
+    return [
+        Timed("bare python3 -I -c pass", lambda _n: made.run(PYTHON, "-I", "-c", "pass")),
+        Timed("in a session of others", hook({}, hook_event_name="UserPromptSubmit")),
+        Timed("a prompt", prompt),
+        Timed("a prompt that is given a message of 4 KB", given),
+        Timed("tools ran, reported", tool),
+        Timed("a turn ended", hook(ids, hook_event_name="Stop", last_assistant_message="x" * 9999)),
+    ]
+
+
 def sends(made: Rig, swarm: Swarm) -> list[Timed]:
     """One task into a window: typed blindly, then seen to arrive and to leave."""
 
@@ -176,6 +213,7 @@ def measure(plan: Plan) -> list[Row]:
         for part, ways in (
             ("import", imports(made)),
             ("hook", hooks(made, spool)),
+            ("hook of a session", session_hooks(made)),
             ("send", sends(made, swarm)),
             ("poll", polls(made, swarm)),
         ):
@@ -203,6 +241,8 @@ def _rows(part: str, ways: list[Timed], runs: int) -> list[Row]:
         )
         if way.name == "import swarmcomm":
             row.budget, row.met = f"< {_IMPORT_MS:g} ms over bare", middle - beside < _IMPORT_MS
+        if part == "hook of a session" and way is not ways[0]:
+            row.budget, row.met = f"< {_HOOK_MS:g} ms", middle < _HOOK_MS
         if way.name == "claude_comm.sh poll":
             row.budget, row.met = f"< {_POLL_MS:g} ms", middle < _POLL_MS
         rows.append(row)
