@@ -73,6 +73,14 @@ def own_hooks(words: Sequence[str] = ()) -> Hooks:
     return hooks(sys.executable, str(PROGRAM), words)
 
 
+def own_settings() -> dict[str, Any]:
+    """Return the settings that a session of ours is started with.
+
+    What the file of the handlers names is run without asking: its agent may not write there.
+    """
+    return {"hooks": own_hooks(), "permissions": {"deny": ["Edit(.swarmcomm/**)"]}}
+
+
 def plugin_hooks() -> Hooks:
     """Return the same for ``swarmcomm-hook`` on the PATH; nothing is run in sessions of others."""
     return _hooks((RUN_INSTALLED, "sh"), (WAIT_INSTALLED, "sh"), ())

@@ -45,7 +45,7 @@ class Sessions(Rig):
             agent="claude",
             socket=self.tmux.socket,
             environ=self.environ,
-            settings={"hooks": hook_settings.own_hooks()},
+            settings=hook_settings.own_settings(),
             interval_s=0,
         )
         self.wait_ready(name)

@@ -95,3 +95,30 @@ def test_from_nothing_to_the_merged_story(
             assert json.loads(news)["name"] == "session_completed"
         hooks = rig.workdir / "ending" / ".claude" / "settings.local.json"
         assert not hooks.exists()
+
+
+def test_an_agent_does_not_write_what_is_run_without_asking(
+    tmp_path: Path, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    monkeypatch.delenv("TMUX", raising=False)
+    with start_rig(tmp_path) as rig:
+        settings = rig.workdir / ".claude" / "settings.json"
+        settings.parent.mkdir()
+        settings.write_text('{"permissions": {"allow": ["Edit", "Bash"]}}')
+        other, file = rig.workdir / "other", rig.workdir / handlers.FILE
+        tries = "".join(
+            f"{{fake:tool=Write {json.dumps({'file_path': str(place), 'content': 'x'})}}}"
+            for place in (other, file)
+        )
+        who = ("child_web_task_3", "--workdir", str(rig.workdir))
+        task = f"{tries}{{fake:bash=echo x >{handlers.FILE}}}"
+        started = rig.face("python", "hooks", "create-session", "child", *who, "--task", task)
+        assert started.returncode == 0, started.stderr
+        ended = rig.face(
+            "python", "--session", who[0], "poll", "child", "30", "3", "--until", "DONE"
+        )
+        assert ended.returncode == 0, ended.stdout
+        assert [bool(re.search("deni", told)) for told in rig.results()] == [False, True, True]
+        assert other.exists()
+        assert not file.parent.exists()

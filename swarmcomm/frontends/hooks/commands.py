@@ -161,7 +161,7 @@ def create_session(
         agent=agent,
         task=arguments.text(task) if task is not None else None,
         socket=socket or click.get_current_context().find_root().params.get("socket"),
-        settings={"hooks": hook_settings.own_hooks()},
+        settings=hook_settings.own_settings(),
         interval_s=_interval(interval_s),
     )
     if as_json:

@@ -54,7 +54,7 @@ class StartTools:
                 workdir=Path(workdir or Path.cwd()),
                 task=task,
                 socket=self._socket,
-                settings={"hooks": hook_settings.own_hooks()},
+                settings=hook_settings.own_settings(),
             )
             return Started(
                 session_name=found.session_name,
