@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from swarmcomm import __version__
+from swarmcomm import Coordinator, __version__
+from swarmcomm.frontends.hooks import handlers
 from swarmcomm.frontends.plugin import FOLDER
 from swarmcomm.sessions import hook_settings
 from tests.agents import cli, rig
 from tests.agents.rig import Rig, start_rig
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for
 
 TOOLS = "mcp__plugin_swarmcomm_session-coordinator__"
 OURS = (
@@ -222,6 +223,45 @@ def test_a_person_sees_nothing_of_it_in_another_session(
         names = [name for each in swarm.requests() for name in each.get("names", ())]
         assert "Bash" in names
         assert [name for name in names if "coordinator" in name] == []
+
+
+def test_a_session_begun_by_hand_takes_part(
+    tmp_path: Path, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    monkeypatch.delenv("TMUX", raising=False)
+    master, child = "master_project_web", "child_web_task_3"
+    with start_rig(tmp_path) as swarm:
+        install(swarm)
+        broken = swarm.workdir / handlers.FILE
+        broken.parent.mkdir()
+        broken.write_text("{}")
+        path = f"{Path(sys.executable).parent}:{swarm.environ['PATH']}"
+        who = ("PATH=" + path, f"PYTHONPATH={ROOT}", "PROJECT_ID=web", "TASK_ID=3")
+        told = [word for each in (*who, "SESSION_ROLE=child") for word in ("-e", each)]
+        size = ("-x", "220", "-y", "50", "-c", str(swarm.workdir))
+        swarm.tmux.run("new-session", "-d", "-s", "s", "-n", "worker-0", *size, *told, "claude")
+        swarm.wait_ready("worker-0")
+        swarm.wait_screen("worker-0", re.escape(str(handlers.FILE)))  # a person is told once
+
+        with Coordinator.attach(swarm.environ) as coordinator:
+
+            def status() -> str:
+                return str(coordinator.query_session_status(child)[0].status)
+
+            wait_for(lambda: coordinator.query_session_status(), "its registration")
+            assert [each.session_name for each in coordinator.get_child_sessions(master)] == [child]
+            swarm.type("worker-0", "[TASK] 3 {fake:end=WAIT for the colour}")
+            swarm.press("worker-0", "Enter")
+            wait_for(lambda: status() == "BLOCKED", "its report")
+            coordinator.send_message_to_session(master, child, "it is blue", "INSTRUCTION")
+            # It is idle, and woken.
+            quoted = f"{master} wrote:\n> it is blue"
+            wait_for(lambda: quoted in texts(swarm), "the message before its model")
+
+
+def texts(swarm: Rig) -> str:
+    return "\n".join(text for each in swarm.requests() for text in each.get("texts", ()))
 
 
 def install(swarm: Rig) -> None:
