@@ -61,6 +61,25 @@ FACES = {
     "library": [sys.executable, "-c", LIBRARY],
 }
 
+MCP = """
+import os, sys
+from functools import partial
+from tests.frontends.coordination import bad, converse
+call = partial(bad, tool="create_session", session_name="child_web_task_7")
+said = converse(dict(os.environ), "auto", call)
+print(said, file=sys.stderr)
+raise SystemExit(5)
+"""
+
+#: Those that start one session, and not a swarm.
+SINGLE = {
+    "hooks": [
+        *(sys.executable, "-m", "swarmcomm", "hooks", "create-session", "child"),
+        *("child_web_task_7", "--project-id", "web", "--task-id", "7", "--agent", "runner"),
+    ],
+    "mcp": [sys.executable, "-c", MCP],
+}
+
 
 @dataclass
 class Place:
@@ -171,18 +190,18 @@ def assert_refused(done: tuple[int, str, str], *words: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["worker", "child"])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", [*FACES, *SINGLE])
 def test_l22_a_worker_and_a_child_start_no_session_whatever_they_unset(
     place: Place, face: str, kind: str
 ) -> None:
-    """L22: by the command, the library and the bash launcher, with and without the variables."""
+    """L22: by the commands, the library, MCP and bash, with and without the variables."""
     session, window = (SESSION, "worker-0") if kind == "worker" else ("build", "child")
     if kind == "worker":
         place.swarm("bash" if face == "bash" else "python")
     else:
         place.create("build", "3", "child")
-    for way in WAYS:
-        words = wiped(way, place.environ, FACES[face])
+    for way in WAYS if face != "mcp" else WAYS[::2]:  # the SDK takes a second
+        words = wiped(way, place.environ, {**FACES, **SINGLE}[face])
         done = place.inside(session, window, words)
         assert_refused(done, session, "dev_session", "can_create_sessions", "from outside")
         assert (face != "library") or done[2].startswith("NestingError ")
@@ -247,6 +266,16 @@ def test_a_master_may_and_what_it_starts_is_a_level_deeper(place: Place, face: s
         done = place.inside("more", "master", wiped(way, place.environ, again))
         assert_refused(done, "more is at level 2 of 2")
     assert place.sessions() == ["more", SESSION]
+
+
+def test_a_master_starts_a_child_session_and_that_one_none(place: Place) -> None:
+    place.create("lead", None, "master")
+    assert place.inside("lead", "master", SINGLE["hooks"])[0] == 0
+    assert place.of("child_web_task_7", "#{@swarm_level}|#{@swarm_parent}") == ["2|lead"]
+    told = place.tmux.run("show-environment", "-t", "=child_web_task_7").splitlines()
+    assert {"SPLITMIND_PARENT_SESSION=lead", "SESSION_ROLE=child", "TASK_ID=7"} < set(told)
+    words = [word.replace("_7", "_8") if word != "7" else "8" for word in SINGLE["hooks"]]
+    assert_refused(place.inside("child_web_task_7", "child", words), "child_web_task_7")
 
 
 def test_a_person_may_allow_a_level_more_and_nobody_else(place: Place) -> None:
