@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,15 +154,21 @@ class Place:
 
 @pytest.fixture
 def place(
-    tmux: Tmux, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Place:
-    """A server of its own, a registry of its own, and the runner among the agents."""
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Sockets, a server, a registry and a home of its own, and the runner among the agents."""
     monkeypatch.setenv("HOME", environ["HOME"])
-    named = {"SWARM_SOCKET": tmux.socket, "SWARM_STATE_DIR": str(tmp_path / "state")}
-    made = Place(tmux, {**environ, **named}, tmp_path)
-    (made.config / "agents").mkdir(parents=True)
-    (made.config / "agents" / "runner.toml").write_text(RUNNER, encoding="utf-8")
-    return made
+    with tempfile.TemporaryDirectory(prefix="swt") as sockets:
+        monkeypatch.setenv("TMUX_TMPDIR", sockets)
+        tmux = Tmux({**environ, "TMUX_TMPDIR": sockets})
+        named = {"SWARM_SOCKET": tmux.socket, "SWARM_STATE_DIR": str(tmp_path / "state")}
+        made = Place(tmux, {**tmux.environ, **named}, tmp_path)
+        (made.config / "agents").mkdir(parents=True)
+        (made.config / "agents" / "runner.toml").write_text(RUNNER, encoding="utf-8")
+        yield made
+        for socket in Path(sockets).glob("*/*"):  # also what a guard that fails let be made
+            words = ["tmux", "-S", str(socket), "kill-server"]
+            subprocess.run(words, capture_output=True, timeout=30, check=False)
 
 
 def wiped(way: str, environ: dict[str, str], words: list[str]) -> list[str]:
@@ -186,6 +193,7 @@ def assert_refused(done: tuple[int, str, str], *words: str) -> None:
     status, out, err = done
     assert (status, out) == (5, ""), err
     assert len(err.splitlines()) == 1, err
+    assert "already there" not in err
     assert [word for word in words if word not in err] == []
 
 
