@@ -17,6 +17,7 @@ from swarmcomm import Coordinator, __version__
 from swarmcomm.frontends.hooks import handlers
 from swarmcomm.frontends.plugin import FOLDER
 from swarmcomm.sessions import hook_settings
+from swarmcomm.store import Store
 from tests.agents import cli, rig
 from tests.agents.rig import Rig, start_rig
 from tests.conftest import ROOT, wait_for
@@ -258,6 +259,46 @@ def test_a_session_begun_by_hand_takes_part(
             # It is idle, and woken.
             quoted = f"{master} wrote:\n> it is blue"
             wait_for(lambda: quoted in texts(swarm), "the message before its model")
+
+
+def test_a_session_with_hooks_of_its_own_reports_once_beside_the_plugin(
+    tmp_path: Path, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    monkeypatch.delenv("TMUX", raising=False)
+    master, child = "master_project_web", "child_web_task_3"
+    ours = Path(sys.executable).parent
+    hook = tmp_path / "bin" / "swarmcomm-hook"
+    hook.parent.mkdir()
+    hook.write_text(f'{TELL}exec {ours}/swarmcomm-hook "$@"\n')
+    hook.chmod(0o755)
+    # The session has its PATH from the server.
+    monkeypatch.setenv("PATH", f"{hook.parent}:{ours}:{os.environ['PATH']}")
+    with start_rig(tmp_path) as swarm:
+        install(swarm)
+        create = ("hooks", "create-session", "child", child, "--workdir", str(swarm.workdir))
+        done = swarm.face("python", *create, "--task", "{fake:bash=echo made}")
+        assert done.returncode == 0, done.stderr
+        with Coordinator.attach(swarm.environ) as coordinator:
+
+            def has_ended() -> bool:
+                return coordinator.query_session_status(child)[0].status == "COMPLETED"
+
+            wait_for(has_ended, "its report")
+            coordinator.send_message_to_session(master, child, "once more", "INSTRUCTION")
+            wait_for(lambda: "> once more" in texts(swarm), "the message before its model")
+            (news, _) = coordinator.message_history()
+        assert (news.from_session, news.to_session) == (child, master)
+        assert news.text.startswith("COMPLETED")
+        given = [
+            each for each in swarm.requests() if "> once more" in "".join(each.get("texts", ()))
+        ]
+        assert len(given) == 1
+        store = Store.open(Path(swarm.environ["HOME"], ".local/state/swarmcomm"))
+        states = [event.state for event in store.walk(0) if event.window == child and event.state]
+        store.close()
+        assert "swarmcomm-hook report" in (tmp_path / "started").read_text()
+        assert states[:3] == ["started", "working", "completed"]
 
 
 def texts(swarm: Rig) -> str:
