@@ -27,6 +27,10 @@ _STATUS_OF = {
 #: Keys of details that are the hooks' own: nobody else's words are replaced by them.
 _WAITS, _TOOL, _SAID = "waits_for", "tool", "said"
 
+#: Events behind which a session works, and statuses that nothing of it has followed yet.
+_BEGINS = ("SessionStart", "UserPromptSubmit", "PostToolBatch")
+_AT_FIRST = (Status.UNKNOWN, Status.STARTING, Status.STARTED)
+
 #: Starts of a session that begin nothing anew.
 _SAME_SESSION = ("clear", "compact")
 
@@ -42,13 +46,21 @@ _WIDTH = 1_000_000_000
 
 
 def reports(
-    told: dict[str, Any], was: SessionStatus, since_s: float, tools: int, interval_s: float
+    told: dict[str, Any],
+    was: SessionStatus,
+    since_s: float,
+    tools: int,
+    interval_s: float,
+    is_late: bool = False,
 ) -> list[Report]:
     """Return what is to be reported of a session that *was* so for *since_s* seconds.
 
-    *told* is a hook's input, *tools* how many tools ran in this turn.
+    *told* is a hook's input, *tools* how many tools ran in this turn. *is_late*: its agent went on
+    before this, and may have told more since.
     """
     event = str(told.get("hook_event_name"))
+    if is_late and event in _BEGINS and was.status not in _AT_FIRST:
+        return []
     if event == "PostToolBatch":
         found = _tool(told, was, since_s, tools, interval_s)
     elif event in _OF_EVENT and (not told.get("agent_id") or event in _ALSO_OF_OTHERS):

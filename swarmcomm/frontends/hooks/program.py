@@ -3,9 +3,9 @@
 Run as ``python3 -I -S program.py report|wait [--project-id P --role R ...]``, with the input of a
 hook on standard input. Which session it is, the environment says, or else the words; where neither
 does, it is gone before anything is loaded. An agent waits for ``report``: it ends within LATE_S
-seconds, always with status 0, and says nothing but what the agent is to know. ``wait`` goes on
-until there is a message; then it writes it to standard error and ends with WAKE_STATUS. What went
-wrong is in ``hooks.log`` of the state folder.
+seconds, always with status 0, and says nothing but what the agent is to know; what takes longer
+goes on without it. ``wait`` goes on until there is a message; then it writes it to standard error
+and ends with WAKE_STATUS. What went wrong is in ``hooks.log`` of the state folder.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 #: Seconds that an agent waits for a report at most.
 LATE_S = 1.2
 
-#: Seconds to write down that it was late.
-_NOTE_S = 0.2
+#: Seconds after which a report is given up.
+_END_S = 30
 
 #: Status that says there is a message. Python itself ends with 2 where there is no program.
 WAKE_STATUS = 42
@@ -71,27 +71,82 @@ def _find_package() -> None:
         sys.path.append(os.path.dirname(os.path.abspath(__file__)).rsplit(os.sep, 3)[0])  # noqa: PTH100, PTH120
 
 
+class Agent:
+    """The agent, as the process knows it that does the work while another one waits for it."""
+
+    def __init__(self, say: int, seen: int, waits: int) -> None:
+        """Take the ends of two pipes, and the process that waits."""
+        self._say = say
+        self._seen = seen
+        self._waits = waits
+
+    def tell(self, line: str) -> None:
+        """Give a line to the agent; returns when it has it.
+
+        Raises:
+            TimeoutError: nobody waits any more.
+        """
+        data = line.encode()
+        try:
+            while data:
+                data = data[os.write(self._say, data) :]
+            has_it = os.read(self._seen, 1)
+        except BrokenPipeError:
+            has_it = b""
+        if not has_it:
+            raise TimeoutError(f"nobody heard what was to be said within {LATE_S:g} s")
+
+    def is_gone(self) -> bool:
+        """Tell whether nobody waits any more: the agent has gone on."""
+        return os.getppid() != self._waits
+
+
 def _report(words: Mapping[str, str]) -> int:
-    import threading
+    """Have another process report, and wait for it, but not for long: so nothing is lost."""
+    said, say = os.pipe()
+    seen, see = os.pipe()
+    waits = os.getpid()
+    if os.fork() == 0:
+        os.close(said)
+        os.close(see)
+        _work(words, Agent(say, seen, waits))
+    os.close(say)
+    os.close(seen)
+    import signal
 
-    threading.Timer(LATE_S, _give_up).start()
-    who = _who(words)
-    if who:
-        from swarmcomm.frontends.hooks.reporter import Reporter
-
-        told = _told()
-        # It is not closed: what was not acknowledged comes again when this process has ended.
-        Reporter(_coordinator(who), who, _state(), _interval_s(words)).report(told)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.setitimer(signal.ITIMER_REAL, LATE_S)
+    line = b""
+    while piece := os.read(said, 64 * 1024):
+        line += piece
+        if line.endswith(b"\n"):
+            while line:
+                line = line[os.write(sys.stdout.fileno(), line) :]
+            os.write(see, b".")
     return 0
 
 
-def _give_up() -> None:
-    import threading
+def _work(words: Mapping[str, str], agent: Agent) -> NoReturn:
+    import signal
 
-    noting = threading.Thread(target=_note, args=(f"not done within {LATE_S:g} s",), daemon=True)
-    noting.start()
-    noting.join(_NOTE_S)
-    os._exit(0)
+    try:
+        signal.alarm(_END_S)
+        os.setsid()  # who waits may be killed
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, sys.stderr.fileno())
+        who = _who(words)
+        if who:
+            from swarmcomm.frontends.hooks.reporter import Reporter
+
+            told = _told()
+            # It is not closed: what was not acknowledged comes again when this process has ended.
+            coordinator = _coordinator(who)
+            Reporter(coordinator, who, agent, _state(), _interval_s(words)).report(told)
+    except BaseException as error:
+        _note(f"{type(error).__name__}: {error}")
+    finally:
+        os._exit(0)
 
 
 def _wait(words: Mapping[str, str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from swarmcomm.frontends.hooks.meaning import reports
 from swarmcomm.frontends.hooks.turn import Turn
 
 if TYPE_CHECKING:
+    from swarmcomm.frontends.hooks.program import Agent
     from swarmcomm.sessions import Coordinator
     from swarmcomm.sessions.identity import Identity
     from swarmcomm.sessions.model import Message, SessionStatus
@@ -39,22 +39,34 @@ class Reporter:
     """Reports one event of a session's agent, and gives it what it has to know."""
 
     def __init__(
-        self, coordinator: Coordinator, who: Identity, state: Path, interval_s: float
+        self,
+        coordinator: Coordinator,
+        who: Identity,
+        agent: Agent,
+        state: Path,
+        interval_s: float,
     ) -> None:
         """Take the coordinator of that session; *interval_s* is between reports of one turn."""
         self._coordinator = coordinator
+        self._agent = agent
         self._who = who
         self._name = str(who.name)
         self._interval_s = interval_s
         self._turn = Turn(state, self._name)
 
     def report(self, told: dict[str, Any]) -> None:
-        """Report what *told* says, print what the agent is to know, and start the handlers."""
+        """Report what *told* says, tell the agent what it is to know, and start the handlers.
+
+        Raises:
+            TimeoutError: nobody waits for it any more; its messages come again.
+        """
         event = str(told.get("hook_event_name"))
         was, now = self._change(told, self._note_turn(event, told))
         said, given = self._context(event, told, now)
         if said:
-            _print(event, said, _trouble(told) if event == "SessionStart" else None)
+            self._agent.tell(
+                _output(event, said, _trouble(told) if event == "SessionStart" else None)
+            )
         if given:
             self._coordinator.acknowledge_messages(self._name, [message.id for message in given])
         if now.status is not was.status:
@@ -78,7 +90,7 @@ class Reporter:
         was = self._registered()
         for is_last in (False, True):
             since_s = (clock.now() - was.changed_at).total_seconds()
-            found = reports(told, was, since_s, tools, self._interval_s)
+            found = reports(told, was, since_s, tools, self._interval_s, self._agent.is_gone())
             try:
                 return was, [was, *self._coordinator.report_many(found)][-1]
             except WrongStatusError:  # another hook was faster
@@ -112,14 +124,13 @@ def _introduction(who: Identity) -> str:
     return _WHO.format(name=name, what=what) + _CHILD
 
 
-def _print(event: str, context: str, warning: str | None) -> None:
+def _output(event: str, context: str, warning: str | None) -> str:
     said: dict[str, Any] = {
         "hookSpecificOutput": {"hookEventName": event, "additionalContext": context}
     }
     if warning:
         said["systemMessage"] = warning
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
+    return json.dumps(said) + "\n"
 
 
 def _project(told: dict[str, Any]) -> Path:
@@ -151,7 +162,7 @@ def handle(
     from swarmcomm.frontends.hooks import handlers
 
     payload: dict[str, Any] = {
-        "hook": told.get("hook_event_name"),
+        "event": told.get("hook_event_name"),
         "session_name": str(who.name),
         "role": who.role,
         "project_id": who.name.project_id,
