@@ -23,11 +23,7 @@ from tests.agents.rig import Rig, start_rig
 from tests.conftest import ROOT, wait_for
 
 TOOLS = "mcp__plugin_swarmcomm_session-coordinator__"
-OURS = (
-    {"SWARM_SESSION_NAME": "child_web_task_3"},
-    {"PROJECT_ID": "web", "SESSION_ROLE": "master"},
-    {"PROJECT_ID": "web", "TASK_ID": "3"},
-)
+OURS = ({"SWARM_SESSION_NAME": "child_web_task_3"}, {"PROJECT_ID": "web", "SESSION_ROLE": "master"})
 FOREIGN: tuple[dict[str, str], ...] = (
     {},
     {"PROJECT_ID": "of-a-cloud"},
