@@ -182,7 +182,7 @@ def _text(file: Path) -> str | None:
 
 
 def _check(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
+    if found.st_uid not in (os.geteuid(), 0):
         raise ValueError(f"{path} belongs to somebody else (uid {found.st_uid})")
     if found.st_mode & 0o022:
         raise ValueError(f"others may write to {path}; take that away with: chmod go-w {path}")
