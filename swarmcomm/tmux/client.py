@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
+import secrets
 import select
 import subprocess
 import threading
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import clock
 from swarmcomm.errors import TmuxError
+from swarmcomm.tmux import control
 from swarmcomm.tmux.control import Broken, Notice, Parser, Reply
 from swarmcomm.tmux.server import failure, no_answer
 
@@ -26,6 +29,10 @@ _PIPE_BYTES = 1 << 20
 
 #: Seconds between two looks whether the client was closed while a full pipe is waited for.
 _STEP_S = 0.1
+
+#: Seconds without a word after which tmux is given something to answer. One that pauses all panes
+#: at once, since they are too fast, falls asleep on what it has to say (3.3a).
+NUDGE_S = 0.2
 
 
 class Request:
@@ -133,6 +140,9 @@ class Client:
         self._writing = threading.Lock()
         self._pending: deque[Request] = deque()
         self._lost = False
+        self._deadline_s = deadline_s
+        self._nonce = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
         try:
             os.set_blocking(self._in, False)
             os.set_blocking(self.fd, False)
@@ -162,7 +172,41 @@ class Client:
         if reply.flags & 1 and self._pending and self._pending[0].take(reply):
             self._pending.popleft()
 
-    def send(self, line: str, request: Request, deadline: float) -> bool:
+    def request(
+        self, line: str, on_first: Callable[[Reply, bool], None] | None = None
+    ) -> list[Reply]:
+        """Send *line*, whose first reply is for *on_first* as well, and return all replies.
+
+        Raises:
+            TmuxError: tmux did not answer in time, or this client is lost.
+        """
+        deadline = clock.monotonic() + self._deadline_s
+        request = Request(self._token(), on_first)
+        if not self._send(line, request, deadline):
+            if clock.monotonic() >= deadline:
+                raise no_answer(self._deadline_s)
+            request.lose()
+        while not request.wait(min(NUDGE_S, deadline - clock.monotonic())):
+            if clock.monotonic() >= deadline:
+                request.give_up()
+                raise no_answer(self._deadline_s)
+            self.nudge()
+        if request.lost:
+            raise TmuxError("the connection to tmux was lost; what was asked may have been done")
+        return request.replies
+
+    def tell(self, *args: str, on_first: Callable[[Reply, bool], None] | None = None) -> None:
+        """Send a command that nobody waits for; it cannot block the thread that reads."""
+        self._send(control.quote(args), Request(self._token(), on_first), clock.monotonic())
+
+    def nudge(self) -> None:
+        """Give tmux something to answer."""
+        self.tell("display-message", "-p", "")
+
+    def _token(self) -> bytes:
+        return f"{self._nonce}-{next(self._numbers)}\n".encode()
+
+    def _send(self, line: str, request: Request, deadline: float) -> bool:
         """Write *line*; return False, with the client lost, where that cannot be done in time."""
         # Its own line: the end of a list is known only by what comes after it.
         data = f"{line}\ndisplay-message -p {request.token.decode().rstrip()}\n".encode()
