@@ -317,7 +317,9 @@ def test_a_server_that_comes_back_with_the_session_is_watched_on(
     watcher = watching()
     say(tmux, "w", "[DONE] t")
     watcher.sees(("DONE", "t"))
-    os.kill(int(tmux.run("display-message", "-p", "#{pid}")), signal.SIGKILL)
+    server = int(tmux.run("display-message", "-p", "#{pid}"))
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{server}/exe").exists(), "its end")
     tmux.session("s", {"w": "cat"})
     is_connected(tmux)
     say(tmux, "w", "[DONE] t")
@@ -363,7 +365,8 @@ def test_clear_history_and_a_narrow_window_are_survived_where_control_mode_canno
     text = r"printf '\033[H\033[2J\033[3J'; seq 1 20000; echo '[DONE] d'; cat"
     tmux.run("respawn-pane", "-k", "-t", tmux.pane("s", "w"), f"sh -c {shlex.quote(text)}")
     watcher.sees(("DONE", "d"))
-    assert watcher.flags()["gap"] == 1
+    # On a busy machine the flood lasts for more than one look.
+    assert watcher.flags()["gap"] >= 1
 
 
 def test_a_window_that_ends_and_comes_back_is_told(
