@@ -26,10 +26,15 @@ def test_the_folder_is_printed_and_has_the_plugin() -> None:
         assert (folder / part).is_file()
 
 
-def test_the_command_of_its_hooks_imports_no_more_than_it_needs(environ: dict[str, str]) -> None:
+def test_the_command_of_its_hooks_imports_no_more_than_it_needs(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    for name in ("click", "rich", "libtmux", "mcp", "pydantic", "asyncio"):
+        (tmp_path / f"{name}.py").write_text("open(__file__ + '.imported', 'w').close()\n")
+    path = f"{tmp_path}:{environ['PYTHONPATH']}"
     done = subprocess.run(
         [Path(sys.executable).with_name("swarmcomm-hook"), "report"],
-        env={**environ, "SWARM_SESSION_NAME": "child_web_task_3", "PYTHONPROFILEIMPORTTIME": "1"},
+        env={**environ, "SWARM_SESSION_NAME": "child_web_task_3", "PYTHONPATH": path},
         input='{"hook_event_name": "SessionStart", "source": "startup"}',
         capture_output=True,
         text=True,
@@ -37,9 +42,11 @@ def test_the_command_of_its_hooks_imports_no_more_than_it_needs(environ: dict[st
         check=True,
     )
     assert "child_web_task_3" in done.stdout
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "swarmcomm.sessions" in imported
-    assert not {"click", "rich", "libtmux", "mcp", "pydantic", "asyncio"} & imported
+    assert not list(tmp_path.glob("*.imported"))
+    subprocess.run(
+        [sys.executable, "-c", "import click"], env={**environ, "PYTHONPATH": path}, check=True
+    )
+    assert list(tmp_path.glob("*.imported"))
 
 
 def start_hook(folder: Path, verb: str, **environ: str) -> tuple[int, str, str]:

@@ -8,7 +8,6 @@ run, and the news, go to it on standard input; nothing of them is a word of a co
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import signal
@@ -209,7 +208,7 @@ def _action(found: object, where: str) -> Action:
     action = _object(found, where, {"type", "handler", "timeout_s"})
     timeout_s = action.get("timeout_s", TIMEOUT_S)
     is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
-    if not is_number or not 0 < timeout_s <= TIMEOUT_MAX_S or math.isnan(timeout_s):
+    if not is_number or not 0 < timeout_s <= TIMEOUT_MAX_S:
         raise ValueError(f"the timeout_s of {where} is no number up to {TIMEOUT_MAX_S:g}")
     kind, handler = action.get("type"), action.get("handler")
     if kind == "python":
