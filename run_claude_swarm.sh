@@ -242,11 +242,12 @@ environments() {
 }
 
 # Lets Python say whether a session of ours may start another one, and build it, the same as here.
-# $1: the wish to attach.
+# Nothing is installed for that. $1: the wish to attach.
 hand_over() {
-  local python words=(--session "${session}" --workdir "${workdir}")
-  python=$(SWARM_NO_INSTALL=1 find_python 2>/dev/null) ||
-    die 5 "started from within a session, and there is no Python to say what that one may; have a person start it from outside"
+  local python=${root}/.venv/bin/python words=(--session "${session}" --workdir "${workdir}")
+  [[ -x "${python}" ]] || python=python3
+  "${python}" -P -c 'import swarmcomm, libtmux, click' 2>/dev/null ||
+    die 5 "asked from within a session, and there is no Python that can say what that one may; run ${root}/scripts/setup.sh, or have a person start it from outside"
   if [[ -n "${agent_file}" ]]; then
     words+=(--agent-file "${agent_file}")
   elif [[ -n "${agent}" ]]; then

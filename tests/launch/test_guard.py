@@ -110,7 +110,7 @@ class Place:
     def swarm(self, face: str = "python", **extra: str) -> None:
         words = [word if word != "more" else SESSION for word in FACES[face]]
         done = self.person(*words, **{"SWARM_WINDOWS": "master worker-0", **extra})
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0, done.stderr
 
     def create(self, name: str, task_id: str | None, role: str, **extra: str) -> None:
         """Start a session of the session layer as a person does."""
@@ -160,7 +160,9 @@ def place(
     monkeypatch.setenv("HOME", environ["HOME"])
     with tempfile.TemporaryDirectory(prefix="swt") as sockets:
         monkeypatch.setenv("TMUX_TMPDIR", sockets)
-        tmux = Tmux({**environ, "TMUX_TMPDIR": sockets})
+        # A bash launcher without an environment beside it takes the python3 that it finds.
+        path = f"{Path(sys.executable).parent}:{environ['PATH']}"
+        tmux = Tmux({**environ, "TMUX_TMPDIR": sockets, "PATH": path})
         named = {"SWARM_SOCKET": tmux.socket, "SWARM_STATE_DIR": str(tmp_path / "state")}
         made = Place(tmux, {**tmux.environ, **named}, tmp_path)
         (made.config / "agents").mkdir(parents=True)
@@ -511,22 +513,41 @@ def test_where_there_is_no_proc_ps_tells_the_same(
             assert by_ps[pid].get(name) == environ.get(name)
 
 
-def test_bash_refuses_a_session_that_asks_where_there_is_no_python(
-    place: Place, program: Callable[[str, str], Path]
-) -> None:
-    place.swarm("bash")
-    stub = program("python3", "exit 127").parent
+def launcher_copy(place: Place) -> tuple[Path, list[str]]:
+    """Return a checkout of its own with nothing but what bash needs, and a start from there."""
     copy = place.folder / "copy"
     for name in ("run_claude_swarm.sh", "swarmcomm/session.conf", "swarmcomm/agents/agents.sh"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes((ROOT / name).read_bytes())
     (copy / "scripts").mkdir()
-    (copy / "scripts" / "setup.sh").write_text("exit 7\n")
-    path = f"{stub}:{place.environ['PATH']}"
-    words = ["bash", f"{copy}/run_claude_swarm.sh"]
-    words += ["--no-attach", "--session", "more", "--command", "cat"]
+    words = ["bash", str(copy / "run_claude_swarm.sh"), "--no-attach", "--session", "more"]
+    return copy, [*words, "--command", "cat"]
+
+
+def test_bash_refuses_a_session_that_asks_where_there_is_no_python(
+    place: Place, program: Callable[[str, str], Path]
+) -> None:
+    place.swarm("bash")
+    _, words = launcher_copy(place)
+    path = f"{program('python3', 'exit 127').parent}:{place.environ['PATH']}"
     for window in ("master", "worker-0"):
         done = place.inside(SESSION, window, ["env", f"PATH={path}", *words])
         assert_refused(done, "there is no Python")
     # A person needs none.
     assert place.person(*words, PATH=path).returncode == 0
+
+
+def test_bash_finds_who_asks_where_there_is_no_proc(place: Place) -> None:
+    place.swarm("bash")
+    copy, words = launcher_copy(place)
+    script = copy / "run_claude_swarm.sh"
+    script.write_text(script.read_text().replace("/proc", "/no-proc"))
+    hand = ["-e", "PROJECT_ID=web", "-e", "TASK_ID=3"]
+    place.tmux.run(
+        "new-session", "-d", "-s", "hand", "-n", "w", "-x", "120", "-y", "40", *hand, RUN
+    )
+    for way in ("unset", "empty"):
+        for session, window in ((SESSION, "worker-0"), ("hand", "w")):
+            done = place.inside(session, window, wiped(way, place.environ, words))
+            assert_refused(done, "which may start no session")
+    assert place.person(*words).returncode == 0
