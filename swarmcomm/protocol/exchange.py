@@ -52,19 +52,22 @@ class Verdict(StrEnum):
 class Exchange:
     """Takes the answers of one wire id in screen order; :attr:`state` is where they lead."""
 
+    __slots__ = ("_accepted", "acknowledged", "state")  # there are many of them
+
     def __init__(self) -> None:
         self.state = State.SENT
         self.acknowledged = False
-        self._accepted: set[tuple[Marker, str]] = set()
+        self._accepted: set[int] = set()  # hashes, since texts are long
 
     def take(self, marker: Marker, text: str) -> Verdict:
         """Take one answer and return what it did (protocol.md 6.1 to 6.5)."""
-        if (marker, text) in self._accepted:
+        said = hash((marker, text))
+        if said in self._accepted:
             return Verdict.NOTHING
         if marker not in NEXT[self.state]:
             late = self.state is State.ENDED and marker is not Marker.ACK
             return Verdict.LATE if late else Verdict.NOTHING
         self.state = step(self.state, marker)
         self.acknowledged = self.acknowledged or marker is Marker.ACK
-        self._accepted.add((marker, text))
+        self._accepted.add(said)
         return Verdict.ACCEPTED

@@ -205,7 +205,7 @@ class Heard(NamedTuple):
         return self.answer is None and self.near_miss is None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Asked:
     exchange: Exchange
     again: bool = False  # its [TASK] came once more before its end

@@ -5,6 +5,7 @@ Screen and hooks tell the same answers; the ledger makes one entry of them, whoe
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,13 @@ HOOK = "hook"
 
 _WITNESSES = (SCREEN, HOOK)
 
-#: Wire ids whose answers are remembered; of older ones the number of exchanges is, for so many.
-_IDS_KEPT = 5_000
-_COUNTS_KEPT = 50_000
+#: Wire ids whose answers are at hand; those of others are packed, a sixth of the size.
+_IDS_KEPT = 500
+
+#: Ids that are packed: as many as the history that a session is given has lines, since a history
+#: can be read again as a whole. Their texts have so many characters at most.
+_PACKED_KEPT = 50_000
+_PACKED_CHARS = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ class Ledger:
         self._told = told
         self._exchanges: dict[str, list[list[Entry]]] = {}
         self._first: dict[str, int] = {}  # the exchange in which a witness finds a wire id
-        self._forgotten: dict[str, int] = {}  # the exchange that the next one would be
+        self._packed: dict[str, str] = {}  # the newest exchange of ids that are not at hand
+        self._packed_chars = 0
         self._place: dict[tuple[str, str], int] = {}
         self._sent: set[tuple[str, str]] = set()
 
@@ -154,8 +160,10 @@ class Ledger:
 
     def _begin(self, wire_id: str) -> list[list[Entry]]:
         exchanges = self._exchanges[wire_id] = []
-        if wire_id in self._forgotten:
-            self._first[wire_id] = self._forgotten.pop(wire_id)
+        packed = self._packed.pop(wire_id, None)
+        if packed is not None:
+            self._packed_chars -= len(packed)
+            self._unpack(wire_id, packed)
         else:
             for answer in self._told(wire_id):
                 self._first[wire_id] = answer.exchange
@@ -164,20 +172,38 @@ class Ledger:
                 told = dict.fromkeys(answer.witnesses[:1], answer.text)
                 self._at(SCREEN, wire_id).append(Entry(answer, told, answer.exchange))
         if len(self._exchanges) > _IDS_KEPT:
-            self._forget(next(iter(self._exchanges)))
+            self._pack(next(iter(self._exchanges)))
         return exchanges
 
-    def _forget(self, wire_id: str) -> None:
-        """Keep of an id only which exchange the next one would be."""
+    def _pack(self, wire_id: str) -> None:
+        """Keep of an id the newest exchange alone, in little room."""
         exchanges = self._exchanges.pop(wire_id)
         for witness in _WITNESSES:
             self._place.pop((witness, wire_id), None)
-            self._sent.discard((witness, wire_id))
         self._first.pop(wire_id, None)
-        is_over = bool(exchanges) and _end(exchanges[-1]) is not None
-        self._forgotten[wire_id] = max(0, len(exchanges) - 1) + is_over
-        if len(self._forgotten) > _COUNTS_KEPT:
-            del self._forgotten[next(iter(self._forgotten))]
+        sent = [witness for witness in _WITNESSES if (witness, wire_id) in self._sent]
+        self._sent.difference_update((witness, wire_id) for witness in _WITNESSES)
+        entries = [
+            (entry.answer.marker, entry.answer.text, entry.answer.flags, entry.told)
+            for entry in (exchanges[-1] if exchanges else [])
+        ]
+        place = max(0, len(exchanges) - 1)
+        packed = json.dumps((place, sent, entries), ensure_ascii=False, separators=(",", ":"))
+        self._packed[wire_id] = packed
+        self._packed_chars += len(packed)
+        while len(self._packed) > _PACKED_KEPT or self._packed_chars > _PACKED_CHARS:
+            self._packed_chars -= len(self._packed.pop(next(iter(self._packed))))
+
+    def _unpack(self, wire_id: str, packed: str) -> None:
+        place, sent, entries = json.loads(packed)
+        self._first[wire_id] = place
+        self._sent.update((witness, wire_id) for witness in sent)
+        known = self._at(SCREEN, wire_id)
+        for marker, text, flags, told in entries:
+            answer = protocol.Answer(
+                Marker(marker), protocol.WireId.parse(wire_id), text, tuple(flags)
+            )
+            known.append(Entry(answer, told, place))
 
 
 def _end(entries: Sequence[Entry]) -> Entry | None:

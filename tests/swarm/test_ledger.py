@@ -43,14 +43,38 @@ def test_an_open_task_that_was_forgotten_goes_on_in_its_exchange(
 
 def test_what_is_forgotten_takes_no_room_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDS_KEPT", 3)
-    monkeypatch.setattr(module, "_COUNTS_KEPT", 10)
+    monkeypatch.setattr(module, "_PACKED_KEPT", 10)
     ledger = Ledger()
     for number in range(100):
         for witness in (SCREEN, HOOK):
             ledger.sent(witness, f"t{number}")
             ledger.take(witness, Answer(Marker.DONE, WireId(f"t{number}"), "", ()))
-    rooms = (ledger._exchanges, ledger._first, ledger._forgotten, ledger._place, ledger._sent)
+    rooms = (ledger._exchanges, ledger._first, ledger._packed, ledger._place, ledger._sent)
     assert all(len(room) <= 10 for room in rooms)
+    monkeypatch.setattr(module, "_PACKED_CHARS", 50_000)
+    for number in range(100):
+        ledger.take(SCREEN, Answer(Marker.DONE, WireId(f"u{number}"), "x" * 4_096, ()))
+    assert 0 < ledger._packed_chars == sum(map(len, ledger._packed.values())) <= 50_000
+
+
+def test_a_history_of_very_many_answers_that_is_read_again_tells_none_of_them_twice() -> None:
+    ledger = Ledger()
+    answers = [
+        Answer(marker, WireId(f"t{number}"), text, ("no-ack",))
+        for number in range(10_000)
+        for marker, text in ((Marker.WAIT, "for \u4e2d \ud800 one"), (Marker.DONE, f"{number}"))
+    ]
+    for again in range(3):
+        new = [ledger.take(SCREEN, answer) for answer in answers]
+        assert [entry.answer for entry in new if entry] == ([] if again else answers)
+    ledger.take(HOOK, answers[1])
+    assert [entry.witnessed() for entry in ledger.seconded] == [
+        WitnessedAnswer(Marker.DONE, WireId("t0"), "0", ("no-ack",), 0, (SCREEN, HOOK))
+    ]
+    ledger.sent(SCREEN, "t1")
+    entry = ledger.take(SCREEN, answers[3])
+    assert entry
+    assert entry.exchange == 1
 
 
 def test_what_readers_before_told_is_known_and_the_next_sending_is_not() -> None:
