@@ -292,6 +292,7 @@ class Swarm:
 
         Raises:
             RefusedError: the session is already there.
+            NestingError: this is a session of ours that may start no other one.
             MissingProgramError: tmux or the agent is not installed.
             InvalidInputError: a name, the agent or the directory cannot be used.
             TmuxError: tmux could not be asked.

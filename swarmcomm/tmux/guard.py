@@ -130,13 +130,15 @@ def check(server: Server, environment: Mapping[str, str]) -> Grant:
     environs = [dict(os.environ), dict(environment), *found.values()]
     sockets = tuple(dict.fromkeys(each[0] for each in map(_tmux, environs) if each))
     rows = _rows(server, sockets)
-    panes = [_of_pane(row) for row in _own(rows, environs, set(map(str, found))) if row.level]
+    own = _own(rows, environs, set(map(str, found)))
+    panes = [_of_pane(row) for row in own if row.level]
     ours = {id(each): sign for each in environs if (sign := _of_environment(each))}
     signs = [*panes, *ours.values()]
     if not signs:
         return _persons({**os.environ, **environment})
     # The nearest pane; without any, what the outermost program was told, which is hardest to forge.
-    session = panes[0].session if panes else signs[-1].session
+    names = [*(pane.session for pane in panes), *(row.session for row in own)]
+    session = names[0] if names else signs[-1].session
     level = max(sign.level for sign in signs) + 1
     limits = [_limit(each[_MAX]) for each in environs if each.get(_MAX)]
     limit = min([*limits, *(sign.max_nesting for sign in panes or [_NOBODY])])
@@ -207,7 +209,7 @@ def _living(rows: Iterable[Row], grant: Grant) -> set[tuple[str, str]]:
     }
 
 
-def _own(rows: list[Row], environs: list[dict[str, str]], pids: set[str]) -> Iterable[Row]:
+def _own(rows: list[Row], environs: list[dict[str, str]], pids: set[str]) -> list[Row]:
     """Return the panes that this process is in: the nearest first, each once."""
     own: dict[tuple[str, str], Row] = {}
     places = [each for each in map(_tmux, environs) if each]
@@ -221,7 +223,7 @@ def _own(rows: list[Row], environs: list[dict[str, str]], pids: set[str]) -> Ite
                 for r in rows
                 if (r.server, r.session_id) == (server, session_id)
             }
-    return own.values()
+    return list(own.values())
 
 
 def _tmux(environ: Mapping[str, str]) -> tuple[str, str, str, str] | None:
@@ -278,8 +280,9 @@ def _of_environment(environ: Mapping[str, str]) -> _Sign | None:
 
 
 def _level(text: str) -> int:
-    """Return the level that *text* says; one that is no level is the deepest."""
-    return int(text) if text.isdecimal() and len(text) < 10 else 10**9
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise NestingError(f"a level of {text[:80]!r} is none, so nothing is allowed ({_LEVEL})")
+    return int(text)
 
 
 def _limit(text: str) -> int:

@@ -134,7 +134,11 @@ def launch(
     started = _starter(agent, command or "", own.get("PATH"), spool, more)
     keep = None if grant.is_persons else (*conf["KEEP"].split(), *(agent.keep if agent else ()))
     if keep is not None:
-        server.environ = {name: os.environ[name] for name in os.environ if _is_kept(name, keep)}
+        # Without a name of a socket the server is the one that TMUX names.
+        own_server = () if server.socket_name else ("TMUX",)
+        server.environ = {
+            name: os.environ[name] for name in os.environ if _is_kept(name, (*keep, *own_server))
+        }
     options = {**grant.options, "@swarm_role": role}
     place = _make_session(server, session, workdir, own, options, conf)
     session_id = place.partition(":")[0]

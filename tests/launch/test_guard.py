@@ -288,6 +288,34 @@ def test_a_master_starts_a_child_session_and_that_one_none(place: Place) -> None
     assert_refused(place.inside("child_web_task_7", "child", words), "child_web_task_7")
 
 
+def test_a_master_by_hand_starts_its_child_on_the_server_that_it_is_on(place: Place) -> None:
+    named = ["-e", "PROJECT_ID=web", "-e", "SESSION_ROLE=master", "-e", f"HOME={Path.home()}"]
+    size = ["-x", "120", "-y", "40"]
+    place.tmux.run("new-session", "-d", "-s", "hand", "-n", "w", *size, *named, RUN)
+    assert place.inside("hand", "w", SINGLE["hooks"])[0] == 0
+    assert place.of("child_web_task_7", "#{@swarm_level}|#{@swarm_parent}") == ["2|hand"]
+
+
+@pytest.mark.parametrize("variable", ["SPLITMIND_SESSION_LEVEL", "SPLITMIND_MAX_NESTING"])
+@pytest.mark.parametrize("face", ["python", "bash"])
+def test_a_level_that_is_none_is_no_yes(place: Place, face: str, variable: str) -> None:
+    place.swarm(face)
+    for value in ("-1", "x", "1e9", "9" * 30):
+        words = ["env", f"{variable}={value}", *FACES[face]]
+        status, _, err = place.inside(SESSION, "master", words)
+        assert (status in (2, 5), variable in err, len(err.splitlines())) == (True, True, 1), err
+    assert place.sessions() == [SESSION]
+
+
+def test_the_demo_is_no_way_around(place: Place) -> None:
+    place.swarm()
+    before = sorted(Path(place.tmux.environ["TMUX_TMPDIR"]).rglob("*"))
+    for words in (["swarmcomm", "demo"], [str(ROOT / "run_claude_swarm.sh"), "--demo"]):
+        status, _, err = place.inside(SESSION, "worker-0", words)
+        assert (status, "which may start no session" in err) == (5, True), err
+    assert sorted(Path(place.tmux.environ["TMUX_TMPDIR"]).rglob("*")) == before
+
+
 def test_a_person_may_allow_a_level_more_and_nobody_else(place: Place) -> None:
     place.swarm(SPLITMIND_MAX_NESTING="3")
     assert place.inside(SESSION, "master", FACES["python"])[0] == 0
