@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm import clock, settings
@@ -18,6 +17,7 @@ from swarmcomm.protocol import DESCRIPTION_MAX_BYTES, check_text
 from swarmcomm.protocol.grammar import byte_length
 from swarmcomm.sessions.model import Message, MessageState, MessageType, Outgoing
 from swarmcomm.sessions.names import SessionName, parse
+from swarmcomm.sessions.processes import is_alive, life
 from swarmcomm.sessions.registry import OVER, check_registered, clocks, found
 from swarmcomm.store import stamp, time_of
 
@@ -171,7 +171,7 @@ class Reader:
     def __init__(self, token: str) -> None:
         """Take a *token* that no other reader has."""
         pid = os.getpid()
-        self._token = f"{pid}:{_life(pid)}:{token}"
+        self._token = f"{pid}:{life(pid)}:{token}"
         self._has_some = False
 
     def take(self, store: Store, swarm: str, name: SessionName, limit: int) -> list[Message]:
@@ -228,7 +228,7 @@ class Reader:
         ):
             if holder and 0 <= uptime - held_since < settings.LEASE_S:
                 if holder not in alive:
-                    alive[holder] = _is_alive(holder)
+                    alive[holder] = is_alive(holder)
                 if alive[holder]:
                     if holder != self._token:
                         waiting.add(sender)
@@ -250,29 +250,6 @@ class Reader:
                     self._token,
                 )
             self._has_some = False
-
-
-def _life(pid: int) -> str | None:
-    """Return what tells a process from a later one of its number, as far as the system says it;
-    None where it has ended, also where nobody has asked yet how.
-    """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return ""
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state in ("Z", "X") else fields[18]
-
-
-def _is_alive(holder: str) -> bool:
-    pid, life, _ = holder.split(":")
-    return _life(int(pid)) == life
 
 
 def acknowledge(change: Transaction, swarm: str, name: SessionName, ids: Iterable[int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -103,6 +104,11 @@ def rig(tmp_path_factory: pytest.TempPathFactory, sockets: str) -> Iterator[Sess
 
         with start_tmux(folder, STAND_IN, environment, Sessions) as rig:
             assert isinstance(rig, Sessions)
+            # The same hooks stand in the project; and what one test runs may be run.
+            own = {"hooks": hook_settings.own_hooks(), "permissions": {"allow": ["Bash(./ask *)"]}}
+            place = rig.workdir / ".claude" / "settings.local.json"
+            place.parent.mkdir()
+            place.write_text(json.dumps(own))
             for name in WHO:
                 rig.begin(name)
             yield rig
@@ -181,6 +187,23 @@ def test_a_child_that_was_interrupted_is_woken_all_the_same(rig: Sessions) -> No
     rig.send(SECOND, "go on without it")
     rig.wait_read("> go on without it\n")
     rig.wait_ready(SECOND)
+
+
+def test_a_claude_within_a_claude_ends_and_takes_no_part(rig: Sessions, child: str) -> None:
+    script = rig.workdir / "ask"
+    script.write_text("#!/bin/sh\nclaude -p hello && echo answered\n")
+    script.chmod(0o700)
+    rig.send(child, "for the child itself")
+    rig.wait_read("> for the child itself\n")
+    rig.wait_ready(child)
+    waiter = rig.waits_for_messages(child)
+    rig.make_manual(child)  # where claude runs at once what its settings allow
+    rig.submit("python", child, "ask", "{fake:bash=./ask it}{fake:end=none}")
+    wait_for(lambda: [text for text in rig.results() if "answered" in text], "its answer", 40)
+    rig.wait_ready(child)
+    assert rig.status(child)[0] == "WORKING"
+    assert rig.waits_for_messages(child) != waiter  # that of the turn, which goes on
+    assert is_alive(rig.waits_for_messages(child))
 
 
 def test_a_child_that_needs_help_or_fails_says_so(rig: Sessions, child: str) -> None:

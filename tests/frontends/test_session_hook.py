@@ -123,9 +123,9 @@ class Session:
         log = self.state / "hooks.log"
         return log.read_text() if log.exists() else ""
 
-    def wait(self, told: object = STARTUP, *words: str) -> subprocess.Popen[str]:
+    def wait(self, told: object = STARTUP, *words: str, **environ: str) -> subprocess.Popen[str]:
         """Start one who waits, and return it when it does."""
-        waiter = self.start("wait", told, *words)
+        waiter = self.start("wait", told, *words, **environ)
         mine = self.state / "hooks" / f"{CHILD}.waits"
         wait_for(
             lambda: mine.exists() and mine.read_text().startswith(f"{waiter.pid}-"), "one who waits"
@@ -424,6 +424,39 @@ def test_one_who_waits_and_was_killed_gives_its_message_back(session: Session) -
     waiter.wait()
     session.send("add tests")
     assert session.wait().wait(timeout=60) == program.WAKE_STATUS
+
+
+# More than one agent
+
+
+def test_an_agent_within_the_agent_takes_no_part(session: Session) -> None:
+    first, second = (subprocess.Popen(["sleep", "600"]) for _ in "12")
+    one, two = ({"CLAUDE_PID": str(agent.pid)} for agent in (first, second))
+    try:
+        session.hook(PROMPT, **one)
+        waiter = session.wait(PROMPT, **one)
+        session.send("add tests")
+        said = session.start("report", STARTUP, **two).communicate(timeout=60)[0]
+        assert f"{CHILD} is the agent of process {first.pid}" in json.loads(said)["systemMessage"]
+        assert session.hook(PROMPT, **two) == session.hook(END, **two) == ""
+        assert session.start("wait", STARTUP, **two).wait(timeout=60) == 0
+        assert session.status()[0] == "WORKING"
+        assert waiter.poll() is None
+        assert "> add tests" in session.hook(TOOL, **one)
+    finally:
+        first.kill()
+        first.wait()
+    session.hook({**STARTUP, "source": "resume"}, **two)
+    second.kill()
+    second.wait()
+    assert session.status() == ("STARTED", {"source": "resume"})
+
+
+def test_where_nobody_sits_before_the_agent_nobody_waits(session: Session) -> None:
+    """It would wait for who waits, for ever."""
+    session.hook(STARTUP)
+    waiter = session.start("wait", STARTUP, CLAUDE_CODE_SESSION_ATTENDED="0")
+    assert waiter.wait(timeout=60) == 0
 
 
 # Rows of the table of faults

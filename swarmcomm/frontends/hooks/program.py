@@ -137,12 +137,16 @@ def _work(words: Mapping[str, str], agent: Agent) -> NoReturn:
         os.dup2(null, sys.stderr.fileno())
         who = _who(words)
         if who:
-            from swarmcomm.frontends.hooks.reporter import Reporter
-
             told = _told()
             # It is not closed: what was not acknowledged comes again when this process has ended.
             coordinator = _coordinator(who)
-            Reporter(coordinator, who, agent, _state(), _interval_s(words)).report(told)
+            other = _other_agent(who)
+            if other is None:
+                from swarmcomm.frontends.hooks.reporter import Reporter
+
+                Reporter(coordinator, who, agent, _state(), _interval_s(words)).report(told)
+            elif told.get("hook_event_name") == "SessionStart":
+                agent.tell(_no_part(who, other))
     except BaseException as error:
         _note(f"{type(error).__name__}: {error}")
     finally:
@@ -150,7 +154,8 @@ def _work(words: Mapping[str, str], agent: Agent) -> NoReturn:
 
 
 def _wait(words: Mapping[str, str]) -> int:
-    who = _who(words)
+    # claude without a terminal waits for every hook, and is never idle.
+    who = None if os.environ.get("CLAUDE_CODE_SESSION_ATTENDED") == "0" else _who(words)
     if not who:
         return 0
     from swarmcomm.frontends.hooks.reporter import handle
@@ -159,6 +164,8 @@ def _wait(words: Mapping[str, str]) -> int:
     told = _told()
     agent = words.get("--agent", "")
     coordinator = _coordinator(who)
+    if _other_agent(who) is not None:
+        return 0
     coordinator.register_session(str(who.name))
     waiter = Waiter(coordinator, who.name, _state(), int(agent) if agent.isdecimal() else None)
     text, given = waiter.wait()
@@ -180,6 +187,21 @@ def _who(words: Mapping[str, str]) -> Identity | None:
 
     given = {_WORDS[word]: value for word, value in words.items() if word in _WORDS}
     return identify(os.environ) or identify(given)
+
+
+def _other_agent(who: Identity) -> int | None:
+    """Return the process of another agent that is the session already; None: this one is it."""
+    from swarmcomm.frontends.hooks.turn import Seat
+
+    pid = os.environ.get("CLAUDE_PID", "")
+    return Seat(_state(), str(who.name)).take(int(pid)) if pid.isdecimal() else None
+
+
+def _no_part(who: Identity, other: int) -> str:
+    import json
+
+    text = f"{who.name} is the agent of process {other}; this one reports nothing to swarmcomm"
+    return json.dumps({"systemMessage": text}) + "\n"
 
 
 def _interval_s(words: Mapping[str, str]) -> float:

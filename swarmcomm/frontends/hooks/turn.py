@@ -1,10 +1,12 @@
-"""Small files beside the store: whether a turn of a session runs, and who waits for messages."""
+"""Small files beside the store: the agent of a session, its turn, and who waits for messages."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from swarmcomm.sessions.processes import is_alive, life
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +61,33 @@ class Turnstile:
             return self._file.read_bytes() == self._token
         except OSError:
             return False
+
+
+class Seat:
+    """The agent of one session: the first process that is there, until it ends.
+
+    Another one has the same name where an agent starts an agent, which inherits who it is.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        """Take the state folder and the session's name; nothing is made yet."""
+        self._file = state / FOLDER / f"{name}.agent"
+
+    def take(self, pid: int) -> int | None:
+        """Take it for the agent *pid*; return the process that has it already, None: it is ours."""
+        own = f"{pid}:{life(pid)}"
+        try:
+            holder = self._file.read_text(encoding="ascii")
+            if holder == own:
+                return None
+            if is_alive(holder):
+                return int(holder.partition(":")[0])
+        except (OSError, ValueError):
+            pass  # nobody has it, or nobody can say who
+        new = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        _write(new, own.encode(), os.O_TRUNC)
+        new.replace(self._file)
+        return None
 
 
 def _write(file: Path, data: bytes, how: int) -> int:
