@@ -10,8 +10,12 @@ import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swarmcomm.errors import MissingProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PROC = Path("/proc")
 
@@ -38,8 +42,7 @@ def environments() -> dict[int, dict[str, str]]:
     return {pid: _from_ps(pid) for pid in pids}
 
 
-def _line(parent_of: object) -> list[int]:
-    assert callable(parent_of)
+def _line(parent_of: Callable[[int], int]) -> list[int]:
     pids: list[int] = []
     pid = os.getpid()
     while pid > 0 and pid not in pids:

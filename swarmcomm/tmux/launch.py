@@ -18,7 +18,7 @@ from swarmcomm.errors import (
     RefusedError,
     TmuxError,
 )
-from swarmcomm.tmux import guard
+from swarmcomm.tmux import guard, inherited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PYTHON = "{python}"
-
-#: A name that tmux takes: the rest are lines of a value that has several.
-_VARIABLE = re.compile(r"[A-Za-z_][^\s=]*")
 
 #: What holds a window's place until its options are set; the agent takes it over.
 _STAND_IN = ("sleep", "600")
@@ -50,9 +47,6 @@ _HOOK = _PACKAGE / "frontends" / "hooks" / "witness.py"
 
 #: Bytes of a folder's name above which it does not go into a window's command five times.
 _FOLDER_BYTES = 1000
-
-#: Variables that one tmux command takes away: it takes some 16,000 bytes.
-_NAMES_AT_ONCE = 50
 
 #: Seconds after which what a tmux server left behind that is gone may be removed.
 _SPOOL_KEPT_S = 86_400
@@ -134,18 +128,14 @@ def launch(
     started = _starter(agent, command or "", own.get("PATH"), spool, more)
     keep = None if grant.is_persons else (*conf["KEEP"].split(), *(agent.keep if agent else ()))
     if keep is not None:
-        # Without a name of a socket the server is the one that TMUX names.
-        own_server = () if server.socket_name else ("TMUX",)
-        server.environ = {
-            name: os.environ[name] for name in os.environ if _is_kept(name, (*keep, *own_server))
-        }
+        server.environ = inherited.kept(server, keep)
     options = {**grant.options, "@swarm_role": role}
     place = _make_session(server, session, workdir, own, options, conf)
     session_id = place.partition(":")[0]
     try:
         guard.check_again(server, grant, session_id)
         if keep is not None:
-            _take_away(server, session_id, set(own), keep)
+            inherited.take_away(server, session_id, set(own), keep)
         for name in names:
             kind: Role = "master" if name == "master" else "worker"
             target = ("-k", "-t", place) if name == names[0] else ("-t", f"{session_id}:")
@@ -322,22 +312,6 @@ def _make_session(
     if said.startswith("duplicate session"):
         raise _already_there(server, session)
     raise TmuxError(f"tmux could not make session {session}: {said}")
-
-
-def _take_away(server: Server, session_id: str, own: set[str], keep: tuple[str, ...]) -> None:
-    """Take from the windows of a session what the server would hand on to them."""
-    found = [server.ask("show-environment", *words) for words in (("-g",), ("-t", session_id))]
-    names = {line.partition("=")[0] for said in found for line in said.splitlines() if "=" in line}
-    gone = [each for each in names - own if _VARIABLE.fullmatch(each) and not _is_kept(each, keep)]
-    for at in range(0, len(gone), _NAMES_AT_ONCE):
-        words: list[str] = []
-        for name in gone[at : at + _NAMES_AT_ONCE]:
-            words += ["set-environment", "-t", session_id, "-r", _literal(name), ";"]
-        server.ask(*words)
-
-
-def _is_kept(name: str, keep: tuple[str, ...]) -> bool:
-    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in keep)
 
 
 def _make_window(
