@@ -76,9 +76,11 @@ def own_hooks(words: Sequence[str] = ()) -> Hooks:
 def own_settings() -> dict[str, Any]:
     """Return the settings that a session of ours is started with.
 
-    What the file of the handlers names is run without asking: its agent may not write there.
+    What the file of the handlers names is run without asking, and a file of permissions says what
+    sessions may: its agent may not write there.
     """
-    return {"hooks": own_hooks(), "permissions": {"deny": ["Edit(.swarmcomm/**)"]}}
+    deny = ["Edit(.swarmcomm/**)", "Edit(~/.config/swarmcomm/**)"]
+    return {"hooks": own_hooks(), "permissions": {"deny": deny}}
 
 
 def plugin_hooks() -> Hooks:

@@ -107,9 +107,10 @@ def test_an_agent_does_not_write_what_is_run_without_asking(
         settings.parent.mkdir()
         settings.write_text('{"permissions": {"allow": ["Edit", "Bash"]}}')
         other, file = rig.workdir / "other", rig.workdir / handlers.FILE
+        config = Path(rig.environ["HOME"], ".config", "swarmcomm", "permissions.json")
         tries = "".join(
             f"{{fake:tool=Write {json.dumps({'file_path': str(place), 'content': 'x'})}}}"
-            for place in (other, file)
+            for place in (other, file, config)
         )
         who = ("child_web_task_3", "--workdir", str(rig.workdir))
         task = f"{tries}{{fake:bash=echo x >{handlers.FILE}}}"
@@ -121,4 +122,5 @@ def test_an_agent_does_not_write_what_is_run_without_asking(
         assert ended.returncode == 0, ended.stdout
         assert [bool(re.search("deni", told)) for told in rig.results()] == [False, True, True]
         assert other.exists()
+        assert not config.exists()
         assert not file.parent.exists()
