@@ -16,10 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 
-from swarmcomm import Coordinator
+from swarmcomm import Coordinator, clock, protocol
 from swarmcomm.frontends.hooks import meaning, program, waiter
-from swarmcomm.sessions import hook_settings, parse
+from swarmcomm.sessions import (
+    Outgoing,
+    SessionStatus,
+    Status,
+    hook_settings,
+    messages,
+    parse,
+    registry,
+)
 from swarmcomm.store import FILE
 from tests.conftest import ROOT, wait_for
 
@@ -235,6 +246,42 @@ def test_the_end_is_the_answer_to_the_session_s_own_task(
     session.hook(PROMPT)
     session.hook(stop(said))
     assert session.status()[0] == status
+
+
+# With half characters, which JSON can hold and a file cannot, and all that a terminal obeys.
+WORDS = st.text(
+    st.characters(codec=None) | st.sampled_from("\ud800\x1b\x9b\r\n\t[DONE] 3"), max_size=40
+) | st.sampled_from(
+    ["[DONE] 3 \x1b[2J", "[ERROR] 3\u2028x", "[WAIT] 3 " + "\ud83d" * 9000, "ü" * 70_000]
+)
+
+
+@given(
+    told=st.fixed_dictionaries(
+        {"hook_event_name": st.sampled_from([*hook_settings.REPORT_ON, "Other"])},
+        optional={
+            key: WORDS | st.none() | st.integers() | st.dictionaries(WORDS, WORDS, max_size=2)
+            for key in (
+                *("source", "tool_name", "tool_input", "tool_calls", "notification_type"),
+                *("message", "last_assistant_message", "error", "error_details", "reason"),
+            )
+        }
+        | {"notification_type": st.sampled_from(["idle_prompt", "permission_prompt"])},
+    ),
+    status=st.sampled_from(Status),
+    details=WORDS.map(lambda text: text.encode("utf-8", "replace").decode()) | st.none(),
+)
+@limits(max_examples=300, deadline=None)
+def test_whatever_an_agent_says_can_be_stored_and_told(
+    told: dict[str, Any], status: Status, details: str | None
+) -> None:
+    now = clock.now()
+    was = SessionStatus(CHILD, status, 0, details, MASTER, "web", "3", now, now, 0)
+    for report in meaning.reports(told, was, 99.0, 7, 0.0):
+        registry.check_report(report)
+        if report.news is not None:
+            messages.check_outgoing(Outgoing(CHILD, MASTER, report.news))
+            assert not protocol.read(report.news, None, 10_000).answers
 
 
 def test_what_the_agent_reported_itself_is_not_replaced_by_hooks(session: Session) -> None:
