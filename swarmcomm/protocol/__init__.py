@@ -5,6 +5,7 @@ from swarmcomm.protocol.exchange import NEXT, Exchange, State, Verdict, step
 from swarmcomm.protocol.grammar import (
     ANSWERS,
     ENDS,
+    MARKER,
     TASK_ID_MAX,
     TEXT_MAX_BYTES,
     Marker,
@@ -39,6 +40,7 @@ __all__ = [
     "ANSWERS",
     "DESCRIPTION_MAX_BYTES",
     "ENDS",
+    "MARKER",
     "NEXT",
     "TASK_ID_MAX",
     "TEXT_MAX_BYTES",

@@ -80,6 +80,11 @@ class LineBuffer:
         return lines
 
     @property
+    def is_begun(self) -> bool:
+        """Whether anything was printed in the row that no newline has ended."""
+        return bool(self._raw.strip())
+
+    @property
     def unfinished(self) -> str:
         """The row that no newline has ended yet, as it shows now."""
         return self._shown(self._raw.rstrip("\r"))

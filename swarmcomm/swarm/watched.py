@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, protocol, settings
+from swarmcomm.errors import TmuxError
 from swarmcomm.protocol import Anchor, Hearer, LineBuffer
 from swarmcomm.swarm.ledger import SCREEN, Ledger, WitnessedAnswer
 from swarmcomm.swarm.states import State
+from swarmcomm.tmux.pane import ask_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from swarmcomm.errors import TmuxError
     from swarmcomm.store import Place
     from swarmcomm.swarm.reading import Gaze
     from swarmcomm.tmux.connection import Connection, Snapshot
@@ -76,6 +77,7 @@ class Watched:
         self._anchor: Anchor | None = None
         self._saved: Anchor | None = None
         self._told_before: Callable[[str], Sequence[WitnessedAnswer]] | None = None
+        self._program = ""  # the one that began the row
 
     def begin(self, place: Place, memory: Memory) -> None:
         """Turn to a pane that was not watched before."""
@@ -140,6 +142,12 @@ class Watched:
     def beat(self, pane: Pane, now: float) -> None:
         """See what nothing wakes us for: an end of the program, hooks, an unfinished row."""
         known = self.gaze.pane
+        if pane.program != self._program:
+            if self._lines and "[" in self._lines.unfinished:
+                self.lose()
+            elif self._lines:
+                self._lines = LineBuffer()
+            self._program = pane.program
         reads_on = self._prints and not self._elsewhere and now >= self._paints_until
         gone_on = self._hearer is None and reads_on
         if (
@@ -162,7 +170,12 @@ class Watched:
             # The look before was taken in the middle of a character.
             self.lose()
             return []
+        is_begun = self._lines.is_begun
         lines = self._lines.feed(data)
+        if is_begun and lines and protocol.MARKER.search(lines[0]) and self._is_another_program():
+            # What one program began another one has ended, and the screen was cleared between them.
+            self.lose()
+            return []
         if self._lines.painted:
             self._lines.painted = False
             self._paints_until = now + settings.PAINTS_S
@@ -327,6 +340,13 @@ class Watched:
             return []
         heard = self._hearer.tentative(row)
         return self._sightings(heard) if heard else []
+
+    def _is_another_program(self) -> bool:
+        """Tell whether the program in the pane is not the one that began the row."""
+        try:
+            return ask_program(self._connection, self._at.pane_id) != self._program
+        except TmuxError:
+            return True
 
     def _leave_place(self) -> None:
         """Read no more on from a place: whatever was told counts as read."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _FORMAT = (
     "#{pane_id} #{pane_index} #{?pane_dead,1,0} #{?pane_in_mode,1,0} #{?pane_synchronized,1,0}"
     " #{?pane_input_off,1,0} #{pid} #{cursor_x} #{cursor_y} #{history_size} #{pane_width}"
-    " #{window_id} x#{pane_tty} x#{@swarm_agent} #{window_name}"
+    " #{window_id} x#{pane_tty} x#{pane_pid} x#{@swarm_agent} #{window_name}"
 )
-_FIELDS = 14
+_FIELDS = 15
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Pane:
     """One look at a window's pane.
 
     *cursor* is column, row and lines of history: it moves with everything that is printed.
+    *program* is the pid of what was started in it.
     """
 
     window: str
@@ -38,6 +39,7 @@ class Pane:
     cursor: tuple[int, int, int]
     width: int
     tty: str
+    program: str
     agent: str
 
     @property
@@ -70,6 +72,15 @@ def ask_panes(server: Asked, session: str) -> str:
 def read_panes(said: str) -> list[Pane]:
     """Return the panes that tmux listed, in its order."""
     return [_pane(line) for line in said.splitlines()]
+
+
+def ask_program(server: Asked, pane_id: str) -> str:
+    """Return :attr:`Pane.program` of a pane now, "" where there is none; one tmux call.
+
+    Raises:
+        TmuxError: tmux could not be asked.
+    """
+    return server.ask("display-message", "-p", "-t", pane_id, "#{pane_pid}").strip()
 
 
 def find_pane(panes: list[Pane], session: str, window: str) -> Pane:
@@ -260,6 +271,7 @@ def _pane(line: str) -> Pane:
         width=int(fields[10]),
         window_id=fields[11],
         tty=fields[12][1:],
-        agent=fields[13][1:],
+        program=fields[13][1:],
+        agent=fields[14][1:],
         window=fields[_FIELDS],
     )

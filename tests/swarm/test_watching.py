@@ -383,6 +383,26 @@ def test_a_window_that_ends_and_comes_back_is_told(
     wait_for(lambda: watcher.answers() == [("DONE", "t")] * 2, "the new window's answer")
 
 
+@pytest.mark.parametrize("rest_s", [0.0, settings.BEAT_S + 0.5])
+def test_what_one_program_began_and_another_one_ended_is_no_answer(
+    tmux: Tmux, watching: Callable[..., Watcher], rest_s: float
+) -> None:
+    tmux.session("s", {"quiet": "cat", "w": "echo '[DONE] ready'; sleep 1000"})
+    watcher = watching("w")
+    watcher.sees(("DONE", "ready"))
+    is_connected(tmux)
+    pane = tmux.pane("s", "w")
+    for number, began in enumerate(["[DO", "prompt> "]):
+        invented = "NE] invented\\n" if number == 0 else ""
+        begins = f"printf '{began}'; sleep 1000"
+        tmux.run("respawn-pane", "-k", "-t", pane, begins)
+        wait_for(lambda text=began: text in tmux.screen("s", "w"), "what it began")
+        go_on = f"sleep {rest_s}; printf '{invented}[DONE] real-{number}\\n'; cat"
+        tmux.run("respawn-pane", "-k", "-t", pane, go_on)
+        watcher.sees(("DONE", f"real-{number}"))
+    assert watcher.answers() == [("DONE", f"{name}") for name in ("ready", "real-0", "real-1")]
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_an_answer_without_a_newline_is_taken_when_nothing_is_added_to_it(
     tmux: Tmux, watching: Callable[..., Watcher], no_control_mode: str, streams: bool
