@@ -52,7 +52,11 @@ def watch(
         log = StatusLog(status_log) if status_log is not None else None
         if interval_s is not None:
             interval_s = arguments.seconds(interval_s, "--interval", least=0.001)
-        chosen = windows or tuple(name for name in swarm.windows() if name != "master")
+        if "" in windows:
+            raise InvalidInputError("a window has no name")
+        chosen = tuple(dict.fromkeys(windows)) or tuple(
+            name for name in swarm.windows() if name != "master"
+        )
         click.echo(
             f"watching {' '.join(chosen)} in {swarm.settings.session}; Ctrl-C ends", err=True
         )

@@ -332,3 +332,17 @@ def test_a_window_that_waits_for_a_person_is_shown_to_every_watch_that_begins(
     terminal = Terminal(tmux)
     rows = terminal.shows("waiting")
     assert next(row for row in rows if row.startswith("worker-0")).split()[1] == "waiting"
+
+
+def test_a_window_is_watched_once_however_often_it_is_named_and_has_a_name(
+    tmux: Tmux, start: Start
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    watch = start("worker-0", "worker-0")
+    assert watch.stderr
+    assert watch.stderr.readline() == "watching worker-0 in s; Ctrl-C ends\n"
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(20) == 0
+    nameless = start("worker-0", "")
+    assert nameless.communicate(timeout=20) == ("", "swarmcomm: a window has no name\n")
+    assert nameless.returncode == 2
