@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmcomm import agents, clock
+from swarmcomm import agents, clock, permissions
 from swarmcomm.errors import MissingProgramError, RefusedError, SwarmError
 from swarmcomm.frontends import chain
 from swarmcomm.swarm import Address, Swarm
@@ -44,7 +44,7 @@ def run(settings: Settings, profile: Profile | None) -> int:
     else:
         swarm = Swarm(Server(settings.socket, settings.tmux), settings)
         links = (chain.store(settings), chain.server(), chain.agent(settings))
-        parts = (_tmux(swarm), *links, _swarm(swarm))
+        parts = (_tmux(swarm), *links, _permissions(), _swarm(swarm))
     status = 0
     for part in parts:
         try:
@@ -59,6 +59,14 @@ def run(settings: Settings, profile: Profile | None) -> int:
 
 def _tmux(swarm: Swarm) -> Iterator[tuple[bool | None, str]]:
     yield True, swarm.server.ask("-V").strip()
+
+
+def _permissions() -> Iterator[tuple[bool | None, str]]:
+    path = permissions.file_of(os.environ)
+    roles = permissions.load(path)
+    if path and path.exists():
+        starting = ", ".join(name for name, may in roles.items() if may.can_create_sessions)
+        yield True, f"permissions {path}: sessions are started by {starting or 'nobody'}"
 
 
 def _swarm(swarm: Swarm) -> Iterator[tuple[bool | None, str]]:

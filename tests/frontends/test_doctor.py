@@ -155,3 +155,22 @@ def test_the_plugin_is_told_and_what_it_starts(
 
     settings.write_text(json.dumps({"enabledPlugins": {"swarmcomm@a-place": False}}))
     assert begins(lines(swarmcomm("doctor", **place)), "claude is not told")[0] == "note"
+
+
+def test_permissions_that_allow_nothing_are_told(
+    tmux: Tmux, swarmcomm: Run, tmp_path: Path
+) -> None:
+    tmux.session("s", {"worker-0": "cat"})
+    file = tmp_path / "swarmcomm" / "permissions.json"
+    place = {"XDG_CONFIG_HOME": str(tmp_path), "SWARM_STATE_DIR": str(tmp_path / "state")}
+    assert "sessions are started by" not in swarmcomm("doctor", **place).stdout
+    file.parent.mkdir(mode=0o700)
+    file.write_text('{"session_permissions": {"lead": {"can_create_sessions": true}}}')
+    file.chmod(0o600)
+    text = f"permissions {file}: sessions are started by master_coordinator, lead"
+    assert lines(swarmcomm("doctor", **place))[text] == "ok"
+    file.chmod(0o666)
+    done = swarmcomm("doctor", **place)
+    assert done.returncode == 5
+    head, text = begins(lines(done), f"{file} can be written by others")
+    assert (head, f"chmod go-w '{file}'" in text) == ("WRONG", True)
