@@ -86,11 +86,14 @@ class Ledger:
         self._place: dict[tuple[str, str], int] = {}
         self._sent: set[tuple[str, str]] = set()
 
-    def take(self, witness: str, answer: protocol.Answer) -> Entry | None:
-        """Return a new entry, or None for what is known, or came after the end."""
+    def take(self, witness: str, answer: protocol.Answer, is_full: bool = False) -> Entry | None:
+        """Return a new entry, or None for what is known, or came after the end.
+
+        *is_full*: its row reaches to the edge of the screen, so that more of it may follow.
+        """
         wire_id = str(answer.wire_id)
         entries = self._at(witness, wire_id)
-        known = self.known(witness, answer)
+        known = self.known(witness, answer, is_full)
         if known is not None:
             if witness not in known.told:
                 known.told[witness] = answer.text
@@ -100,21 +103,22 @@ class Ledger:
         if end is not None and answer.marker in ENDS and witness in end.told:
             # A reader takes one end of an exchange: this is the end of the next one.
             self._go_on(witness, wire_id)
-            return self.take(witness, answer)
+            return self.take(witness, answer, is_full)
         if end is not None or (entries and answer.marker is Marker.ACK):
             return None
         place = self._place_of(witness, wire_id)
         entries.append(Entry(answer, {witness: answer.text}, place))
         return entries[-1]
 
-    def known(self, witness: str, answer: protocol.Answer) -> Entry | None:
+    def known(self, witness: str, answer: protocol.Answer, is_full: bool = False) -> Entry | None:
         """Return the entry of *answer*, which *witness* tells, if there is one."""
         entries = self._at(witness, str(answer.wire_id))
         return next(
             (
                 entry
                 for entry in entries
-                if entry.answer.marker is answer.marker and _is_same(entry, witness, answer)
+                if entry.answer.marker is answer.marker
+                and _is_same(entry, witness, answer, is_full)
             ),
             None,
         )
@@ -210,16 +214,17 @@ def _end(entries: Sequence[Entry]) -> Entry | None:
     return next((entry for entry in entries if entry.answer.marker in ENDS), None)
 
 
-def _is_same(entry: Entry, witness: str, answer: protocol.Answer) -> bool:
+def _is_same(entry: Entry, witness: str, answer: protocol.Answer, is_full: bool) -> bool:
     """Tell whether *answer* is the one of *entry*, both of one marker.
 
     A witness tells each of its own with one text, but for marks that were lost. Of another witness
     the text may differ by Markdown and by a wrap; an ACK and an end are there only once. tmux can
-    forget that a row was wrapped: then an end that was told whole shows only its first row.
+    forget that a row was wrapped: then what was told whole shows only its first row, which is full.
     """
     if witness in entry.told:
         told, text = without_marks(entry.told[witness]), without_marks(answer.text)
-        return told == text or (answer.marker in ENDS and bool(text) and told.startswith(text))
+        may_be_cut = bool(text) and (is_full or answer.marker in ENDS)
+        return told == text or (may_be_cut and told.startswith(text))
     if answer.marker not in (Marker.WAIT, Marker.HELP):
         return True
     ours, theirs = (_letters(text) for text in (answer.text, entry.answer.text))

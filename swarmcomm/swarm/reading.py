@@ -129,7 +129,8 @@ class Gaze:
         if alternate and style is None:
             read = protocol.read(text, self.ask, pane.width, style, self.exact)
             fresh = [a for a in read.answers if not self.ledger.is_over(SCREEN, str(a.wire_id))]
-            taken = [self.ledger.take(SCREEN, answer) for answer in fresh]
+            full = _full_rows(read, text, pane.width)
+            taken = [self.ledger.take(SCREEN, answer, answer.row in full) for answer in fresh]
             return [entry for entry in taken if entry], self.new_near(read.near_misses)
         self._open_ids = protocol.open_ids(text, pane.width, style)
         self._reading = read = protocol.read(text, self.ask, pane.width, style, self.exact)
@@ -144,7 +145,9 @@ class Gaze:
             self._sent = sent
         elif is_first:
             self._sent = Counter()
-        return self._from_screen(read, is_first), self.new_near(read.near_misses)
+        return self._from_screen(read, _full_rows(read, text, pane.width), is_first), self.new_near(
+            read.near_misses
+        )
 
     def near_misses(self, pane: Pane) -> list[protocol.NearMiss]:
         """Return the near misses that are new on *pane*, whose answers are heard elsewhere.
@@ -213,7 +216,7 @@ class Gaze:
             answers = [answer for answer in answers if str(answer.wire_id) == self.ask]
         return answers
 
-    def _from_screen(self, read: protocol.Reading, is_first: bool) -> list[Entry]:
+    def _from_screen(self, read: protocol.Reading, full: set[int], is_first: bool) -> list[Entry]:
         ended = {str(answer.wire_id) for answer in read.answers if answer.marker in protocol.ENDS}
         for wire_id in self._open_ids - ended:
             # A task id that was sent again begins anew: its answers may say the same as before.
@@ -221,9 +224,9 @@ class Gaze:
                 self.ledger.seen_open(SCREEN, wire_id)
         taken = []
         for answer in read.answers:
-            entry = self.ledger.take(SCREEN, answer)
+            entry = self.ledger.take(SCREEN, answer, answer.row in full)
             if entry is None and is_first:
-                entry = self.ledger.known(SCREEN, answer)
+                entry = self.ledger.known(SCREEN, answer, answer.row in full)
             taken.append(entry)
         return [entry for entry in taken if entry]
 
@@ -246,6 +249,14 @@ class Gaze:
             return True
         self.unsettled = True
         return False
+
+
+def _full_rows(read: protocol.Reading, text: str, width: int) -> set[int]:
+    """Return which rows of answers reach to the edge, but for a character that did not fit."""
+    rows = text.split("\n")
+    return {
+        answer.row for answer in read.answers if protocol.columns(rows[answer.row]) >= width - 1
+    }
 
 
 @dataclass
