@@ -171,6 +171,20 @@ def test_a_session_registers_itself_and_is_told_who_it_is(session: Session) -> N
     assert session.told() == []
     session.hook({**STARTUP, "source": "compact"})
     assert session.status() == ("STARTED", {"source": "startup"})
+    assert session.hook(PROMPT) == ""
+
+
+def test_one_that_did_not_hear_who_it_is_is_told_at_its_prompt(session: Session) -> None:
+    session.hook(STARTUP)
+    hook = session.start("report", STARTUP)
+    assert hook.stdout is not None
+    hook.stdout.close()
+    assert hook.wait(timeout=60) == 0
+    session.send("add tests")
+    said = session.hook(PROMPT)
+    assert f"You are the session {CHILD}" in said
+    assert "> add tests" in said
+    assert session.hook(PROMPT) == ""
 
 
 def test_work_is_reported_and_the_master_is_told_when_it_waits_and_ends(session: Session) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from swarmcomm.sessions.identity import Identity
 
 #: Seconds that an agent waits for a report at most.
-LATE_S = 1.2
+LATE_S = 1.4
 
 #: Seconds after which a report is given up.
 _END_S = 30

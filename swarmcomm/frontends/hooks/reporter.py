@@ -62,11 +62,14 @@ class Reporter:
         """
         event = str(told.get("hook_event_name"))
         was, now = self._change(told, self._note_turn(event, told))
-        said, given = self._context(event, told, now)
-        if said:
-            self._agent.tell(
-                _output(event, said, _trouble(told) if event == "SessionStart" else None)
-            )
+        is_new = self._is_new(event)
+        who = _introduction(self._who) if is_new else ""
+        said, given = self._messages(event, told, now, _ROOM - len(who))
+        if who or said:
+            context = "\n\n".join(filter(None, (who, said)))
+            self._agent.tell(_output(event, context, _trouble(told) if is_new else None))
+        if is_new:
+            self._turn.know()
         if given:
             self._coordinator.acknowledge_messages(self._name, [message.id for message in given])
         if now.status is not was.status:
@@ -105,15 +108,21 @@ class Reporter:
         except SessionNotRegisteredError:
             return self._coordinator.register_session(self._name)
 
-    def _context(
-        self, event: str, told: dict[str, Any], now: SessionStatus
-    ) -> tuple[str, list[Message]]:
+    def _is_new(self, event: str) -> bool:
+        """Tell whether the agent is to be told who it is: at its start, or if it did not hear."""
         if event == "SessionStart":
-            # Not the messages: who waits wakes it for them, so that they are acted on.
-            return _introduction(self._who), []
+            self._turn.forget()
+        return event == "SessionStart" or (
+            event == "UserPromptSubmit" and not self._turn.is_known()
+        )
+
+    def _messages(
+        self, event: str, told: dict[str, Any], now: SessionStatus, room: int
+    ) -> tuple[str, list[Message]]:
+        # Not at the start: who waits wakes it for them, so that they are acted on.
         if event not in _GIVES or told.get("agent_id") or not now.unread:
             return "", []
-        return unread.take(self._coordinator, self._who.name, _ROOM)
+        return unread.take(self._coordinator, self._who.name, room)
 
 
 def _introduction(who: Identity) -> str:

@@ -22,6 +22,7 @@ class Turn:
     def __init__(self, state: Path, name: str) -> None:
         """Take the state folder and the session's name; nothing is made yet."""
         self._file = state / FOLDER / f"{name}.turn"
+        self._known = state / FOLDER / f"{name}.known"
 
     def begin(self) -> None:
         """Note that a turn runs, in which no tool has run yet."""
@@ -39,6 +40,19 @@ class Turn:
     def runs(self) -> bool:
         """Tell whether a turn runs, or was interrupted: of that an agent tells nobody."""
         return self._file.exists()
+
+    def is_known(self) -> bool:
+        """Tell whether the agent was told who it is."""
+        return self._known.exists()
+
+    def know(self) -> None:
+        """Note that it was."""
+        _write(self._known, b"", os.O_TRUNC)
+
+    def forget(self) -> None:
+        """Note that it is another one, or one that begins with nothing in mind."""
+        with suppress(OSError):
+            self._known.unlink()
 
 
 class Turnstile:
