@@ -101,6 +101,8 @@ class Ledger:
             return None
         end = _end(entries)
         if end is not None and answer.marker in ENDS and witness in end.told:
+            if self._is_older(witness, answer):
+                return None  # the newer task's line was painted over, and its end shows no more
             # A reader takes one end of an exchange: this is the end of the next one.
             self._go_on(witness, wire_id)
             return self.take(witness, answer, is_full)
@@ -121,6 +123,18 @@ class Ledger:
                 and _is_same(entry, witness, answer, is_full)
             ),
             None,
+        )
+
+    def _is_older(self, witness: str, answer: protocol.Answer) -> bool:
+        """Tell whether *answer* is one of an exchange before that of *witness*."""
+        wire_id = str(answer.wire_id)
+        before = self._exchanges[wire_id][: self._place_of(witness, wire_id)]
+        text = without_marks(answer.text)
+        return any(
+            entry.answer.marker is answer.marker
+            and without_marks(entry.told.get(witness, "\0")) == text
+            for entries in before
+            for entry in entries
         )
 
     def sent(self, witness: str, wire_id: str) -> None:

@@ -37,7 +37,7 @@ LIFE_S = 15.0
 SAMPLES = 12
 
 #: What a watcher keeps of an answer, and what its memory may vary by beside that.
-ID_KIB = 2.0
+ID_KIB = 1.0
 SLACK_MIB = 4.0
 
 #: What the windows' histories take in all, and some room.
@@ -270,7 +270,7 @@ class Figures:
             print(f"  {at:8.0f} s{told:10}{watcher:10.1f}{server:10.1f}")
         half = self.memory[len(self.memory) // 2]
         last = self.memory[-1]
-        # What is remembered of each id is bounded, at 20,000 ids a window: it is not flat before.
+        # What is remembered of each id is bounded, at 50,000 ids a window: it is not flat before.
         most = SLACK_MIB + (last[1] - half[1]) * ID_KIB / 1024
         grown = last[2] - half[2]
         bound = f"at most {most:.1f}"

@@ -87,3 +87,17 @@ def test_what_readers_before_told_is_known_and_the_next_sending_is_not() -> None
     entry = ledger.take(SCREEN, DONE)
     assert entry
     assert entry.exchange == 5
+
+
+def test_an_end_of_long_ago_that_is_seen_without_the_newer_task_is_no_third_one() -> None:
+    ledger = Ledger()
+    first, second, third = (Answer(Marker.DONE, T, text, ()) for text in ("one", "two", "three"))
+    ledger.take(SCREEN, first)
+    ledger.sent(SCREEN, "t")
+    assert ledger.take(SCREEN, second)
+    assert ledger.take(SCREEN, first) is None
+    assert ledger.take(SCREEN, third)
+    ledger.sent(SCREEN, "t")
+    again = ledger.take(SCREEN, first)
+    assert again
+    assert again.exchange == 3

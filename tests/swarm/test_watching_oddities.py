@@ -84,6 +84,11 @@ CASES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "say('[WAIT] a wo\\n[HELP] a wo\\n', 2.5); say('[DONE] a\\n')",
         [*run("b"), ("WAIT", "a"), ("WAIT", "a"), ("HELP", "a"), ("DONE", "a")],
     ),
+    "a task that was sent again, whose newest line is painted over once more": (
+        "task('a', 'one'); task('a', 'two'); time.sleep(2.5)\n"
+        "say('\\x1b[4A\\x1b[2K\\x1b[4B', 3); say('\\x1b[4A\\x1b[2K\\x1b[4B', 2.5); task('b')",
+        run("a", "a", "b"),
+    ),
     "an id that begins like another": (
         "task('t1'); task('t10'); task('t1.0'); task('t1-0'); task('t1')",
         run("t1", "t10", "t1.0", "t1-0", "t1"),
@@ -135,4 +140,6 @@ def test_the_events_are_the_answers(
     # What was cleared away or painted over before one who joined has read it is a gap.
     may_be_gone = "clear" in case or "once more" in case
     known = {"task-not-seen", "no-ack", *(["gap"] if may_be_gone else [])}
+    # Without the line of its task an end stands behind another one.
+    known |= {"late"} if "newest" in case else set()
     assert not set(first.flags()) - known
