@@ -53,16 +53,22 @@ def main() -> NoReturn:
     status = 0
     try:
         words = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
-        if (
-            any(map(os.environ.get, ("SWARM_SESSION_NAME", "PROJECT_ID")))
-            or "--project-id" in words
-        ):
+        if "--project-id" in words or _has_name():
             _find_package()
             status = _wait(words) if sys.argv[1:2] == ["wait"] else _report(words)
     except BaseException as error:  # an agent must never hear of it
         _note(f"{type(error).__name__}: {error}")
     finally:
         os._exit(status)  # not even a flush that fails
+
+
+def _has_name() -> bool:
+    """Tell whether the environment may say which session this is, as ``identify`` reads it."""
+    said = os.environ.get
+    project = said("PROJECT_ID") and any(
+        map(said, ("TASK_ID", "SESSION_ROLE", "MASTER_SESSION_ID"))
+    )
+    return bool(said("SWARM_SESSION_NAME") or project)
 
 
 def _find_package() -> None:

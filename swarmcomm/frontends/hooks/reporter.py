@@ -62,6 +62,16 @@ class Reporter:
         """
         event = str(told.get("hook_event_name"))
         was, now = self._change(told, self._note_turn(event, told))
+        try:
+            given = self._tell(event, told, now)
+        finally:
+            if now.status is not was.status:
+                handle(told, self._who, f"session_{now.status.lower()}", now)
+        if given:
+            handle(told, self._who, "message_received", now, given)
+
+    def _tell(self, event: str, told: dict[str, Any], now: SessionStatus) -> list[Message]:
+        """Tell the agent who it is and give it its messages; return these."""
         is_new = self._is_new(event)
         who = _introduction(self._who) if is_new else ""
         said, given = self._messages(event, told, now, _ROOM - len(who))
@@ -72,10 +82,7 @@ class Reporter:
             self._turn.know()
         if given:
             self._coordinator.acknowledge_messages(self._name, [message.id for message in given])
-        if now.status is not was.status:
-            handle(told, self._who, f"session_{now.status.lower()}", now)
-        if given:
-            handle(told, self._who, "message_received", now, given)
+        return given
 
     def _note_turn(self, event: str, told: dict[str, Any]) -> int:
         """Note whether a turn runs, and return how many tools ran in it."""

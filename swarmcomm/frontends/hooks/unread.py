@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmcomm.frontends.framed import MESSAGE_MAX_BYTES, framed
+from swarmcomm.protocol.grammar import byte_length
 
 if TYPE_CHECKING:
     from swarmcomm.sessions import Coordinator
@@ -56,8 +57,8 @@ def _shown(message: Message, name: SessionName, room: int) -> str:
     limit = MESSAGE_MAX_BYTES
     while True:
         text = framed(message.from_session, message.text, limit)
-        whole = f"; all of it: swarmcomm messages {name} --all)"
-        text = text[:-1] + whole if text.endswith("bytes)") else text
+        if byte_length(message.text) > limit:
+            text += f"\n(all of it: swarmcomm messages {name} --all)"
         if len(text) + len(head) < room:
             return f"{head}\n{text}"
         limit = limit * 3 // 4
