@@ -281,7 +281,8 @@ build() {
   half_made=""
 }
 
-undo() { [[ -z "${half_made}" ]] || in_tmux kill-session -t "${half_made}"; }
+# What fails in here would become the exit status.
+undo() { [[ -z "${half_made}" ]] || in_tmux kill-session -t "${half_made}" 2>/dev/null || :; }
 
 # Sets program and python to absolute paths, since the server may look along another PATH.
 find_program() {

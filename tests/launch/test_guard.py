@@ -158,6 +158,7 @@ def place(
 ) -> Iterator[Place]:
     """Sockets, a server, a registry and a home of its own, and the runner among the agents."""
     monkeypatch.setenv("HOME", environ["HOME"])
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     with tempfile.TemporaryDirectory(prefix="swt") as sockets:
         monkeypatch.setenv("TMUX_TMPDIR", sockets)
         # A bash launcher without an environment beside it takes the python3 that it finds.

@@ -244,19 +244,24 @@ def test_a_snapshot_is_cut_exactly_while_other_panes_flood(
     tmux.session("s", windows | {f"flood-{number}": flood for number in range(2)})
     pane = tmux.pane("s", "w")
     connection = connected()
-    for number in range(20):
+    looks = 0
+    while looks < 20:
         snapshot = connection.snapshot(pane)
-        after = b""
-        while after.count(b"\n") < 3:
+        after, lost = b"", False
+        while after.count(b"\n") < 3 and not lost:
             for each in connection.wait(10):
-                assert each.pane_id != pane or isinstance(each, Output)
-                after += each.data if isinstance(each, Output) and each.pane_id == pane else b""
+                if each.pane_id == pane:
+                    lost = lost or isinstance(each, Lost)
+                    after += b"" if isinstance(each, Lost) else each.data
+        if lost:  # on a busy machine it can be too slow to fetch; then it has to say so
+            continue
+        looks += 1
         rows = snapshot.text.split("\n")
         row = snapshot.history + snapshot.cursor[1]
         lines = rows[row - 1] + "\n" + rows[row] + after.decode().replace("\r", "")
         told = [line.strip("n.") for line in lines.split("\n")[:4]]
         first = int(told[0] or -1)
-        assert told == [str(n) for n in range(first, first + 4)], (number, rows[row - 1 :], after)
+        assert told == [str(n) for n in range(first, first + 4)], (looks, rows[row - 1 :], after)
 
 
 def test_panes_that_are_all_too_fast_at_once_go_on(
