@@ -359,4 +359,6 @@ def watch(crowd: Crowd, environ: dict[str, str], seconds: float) -> bool:
 
 
 if __name__ == "__main__":
+    # A shell lets what it starts in the background ignore an interrupt, and so would our watchers.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(not run(float(sys.argv[1]) if sys.argv[1:] else 3600.0))
