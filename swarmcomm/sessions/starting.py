@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmcomm import agents, settings
-from swarmcomm.errors import InvalidInputError, RefusedError, SessionNameError
+from swarmcomm import agents, protocol, settings
+from swarmcomm.errors import InvalidInputError, NotFoundError, RefusedError, SessionNameError
 from swarmcomm.sessions.names import parse
 from swarmcomm.swarm import Swarm
-from swarmcomm.tmux.launch import launch
+from swarmcomm.tmux.launch import launch, typed
 from swarmcomm.tmux.server import Server
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def create_session(
     READY_MS, and SEND_WAIT_S more with a task.
 
     Raises:
-        InvalidInputError: a name, the agent or *workdir* cannot be used; nothing was made.
-        RefusedError: the session is already there, or may not be started.
+        InvalidInputError: a name, the agent, *workdir* or the task cannot be used; nothing was
+            made.
+        RefusedError: the session is already there, in a tmux session of this or another name, or
+            may not be started, or the task holds what no window takes; nothing was made.
         MissingProgramError: tmux or the agent is not installed.
         NotFoundError: the agent ended at once; its dead pane stays to be read.
         TmuxError: tmux could not be asked.
@@ -68,6 +70,8 @@ def create_session(
     """
     registered = str(identity.name)
     _check_name(name, registered)
+    if task is not None:
+        protocol.check_description(task)
     window = _window(identity.role)
     swarm = _launch(name, identity, workdir, agent, socket, environ, settings, interval_s)
     try:
@@ -103,6 +107,25 @@ def _check_name(name: str, registered: str) -> None:
         )
 
 
+def _check_alone(server: Server, session: str, registered: str) -> None:
+    """Of two agents that are the same session, the second would have no part in anything."""
+    try:
+        rows = server.ask("list-panes", "-a", "-F", "#{pane_dead} #{session_id} #{session_name}")
+    except NotFoundError:  # no server yet
+        return
+    for row in dict.fromkeys(rows.splitlines()):
+        dead, session_id, other = row.split(" ", 2)
+        if dead == "1" or other == session:
+            continue
+        said = server.cmd("show-environment", "-t", session_id, "SWARM_SESSION_NAME").stdout
+        if said == [f"SWARM_SESSION_NAME={registered}"]:
+            raise RefusedError(
+                f"{registered} is already there, in session {other}; attach with:"
+                f" {typed(server, other, 'attach')}, or end it with:"
+                f" {typed(server, other, 'kill-session')}"
+            )
+
+
 def _launch(
     name: str,
     identity: Identity,
@@ -115,6 +138,7 @@ def _launch(
 ) -> Swarm:
     found = settings.from_environment(environ).with_session(name, socket)
     server = Server(found.socket, found.tmux)
+    _check_alone(server, name, str(identity.name))
     folder = Path(workdir).resolve()
     variables = {
         "PROJECT_ID": identity.name.project_id,

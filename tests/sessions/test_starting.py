@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,7 @@ def test_settings_are_added_to_our_own_hooks(
     assert len(told["hooks"]["Stop"]) == 2
     assert "SWARM_HOOK_INTERVAL=2.5" in (tmp_path / "env").read_text().splitlines()
 
+    Swarm.attach("build", environ=where["environ"]).down()
     where["environ"]["SWARM_HOOKS"] = "0"
     create_session("again", CHILD, settings=more, **where)
     words = (tmp_path / "words").read_text(encoding="utf-8").splitlines()
@@ -115,6 +118,29 @@ def test_a_session_that_is_there_is_left_as_it_is(where: dict[str, Any], tmux: T
     with pytest.raises(RefusedError, match="already there"):
         create_session("build", CHILD, **where)
     assert tmux.run("list-windows", "-t", "=build", "-F", "#{window_name}") == "mine\n"
+
+
+def test_a_session_that_another_agent_is_already_is_refused(
+    where: dict[str, Any], tmux: Tmux
+) -> None:
+    create_session("lead", MASTER, **where)
+    create_session("build", CHILD, **where)
+    with pytest.raises(RefusedError, match=r"already there, in session lead; attach with: .*=lead"):
+        create_session("lead-2", MASTER, **where)
+    pid = tmux.run("list-panes", "-t", "=lead", "-F", "#{pane_pid}").strip()
+    os.kill(int(pid), signal.SIGKILL)
+    dead = ("list-panes", "-t", "=lead", "-F", "#{pane_dead}")
+    wait_for(lambda: tmux.run(*dead).strip() == "1", "its end")
+    assert create_session("lead-2", MASTER, **where).session_name == "master_project_web"
+
+
+@pytest.mark.parametrize(("task", "error"), [(" \n", InvalidInputError), ("\x1b[2J", RefusedError)])
+def test_a_task_that_cannot_be_typed_makes_no_session(
+    where: dict[str, Any], tmux: Tmux, task: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        create_session("build", CHILD, task=task, **where)
+    assert tmux.run("list-sessions", check=False) == ""
 
 
 def test_what_cannot_be_registered_does_not_stay(where: dict[str, Any], tmux: Tmux) -> None:
