@@ -64,7 +64,8 @@ cli.fetch(); inspector.fetch()' </dev/null
 # Leaves out what a window of a swarm, or a person's shell, would tell the checks.
 stand_alone() {
   local name
-  for name in TMUX TMUX_PANE CLAUDE_SESSION BASH_ENV ENV PYTHONPATH XDG_STATE_HOME ${!SWARM_*}; do
+  for name in TMUX TMUX_PANE CLAUDE_SESSION BASH_ENV ENV PYTHONPATH XDG_STATE_HOME PROJECT_ID TASK_ID \
+    SESSION_ROLE MASTER_SESSION_ID WORKTREE_PATH ${!SPLITMIND_*} ${!SWARM_*}; do
     [[ "${name}" == SWARM_TEST_CACHE ]] || unset "${name}"
   done
   mkdir "${work}/tmux" "${work}/logs" "${work}/home"

@@ -28,7 +28,8 @@ TOOLS = {
 # Every tool is this one: it fails where it is told to, and answers for the wheel.
 TOOL = """#!/bin/sh
 [ "$1" != -c ] || exit 0
-echo "$TMUX_TMPDIR|$TMUX|$SWARM_SESSION|$HOME" >>"$SEEN"
+around="$TMUX$SWARM_SESSION$PROJECT_ID$SESSION_ROLE$SPLITMIND_SESSION_LEVEL"
+echo "$TMUX_TMPDIR|$around|$HOME" >>"$SEEN"
 name="${0##*/}"
 case "$name $1" in
   "ruff format") name=format ;;
@@ -48,6 +49,16 @@ case "$FAILING" in *"$name"*) exit 3 ;; esac
 """
 
 
+#: What a window of ours would tell the checks.
+AROUND = {
+    "TMUX": "/nowhere,1,0",
+    "SWARM_SESSION": "mine",
+    "PROJECT_ID": "web",
+    "SESSION_ROLE": "master",
+    "SPLITMIND_SESSION_LEVEL": "1",
+}
+
+
 def run_checks(folder: Path, environ: dict[str, str], failing: str) -> tuple[int, str, list[str]]:
     (folder / "scripts").mkdir()
     (folder / ".venv" / "bin").mkdir(parents=True)
@@ -65,7 +76,7 @@ def run_checks(folder: Path, environ: dict[str, str], failing: str) -> tuple[int
     named = {"FAILING": failing, "SEEN": str(seen)}
     done = subprocess.run(
         ["bash", str(folder / "scripts" / "test.sh")],
-        env={**environ, **named, "TMUX": "/nowhere,1,0", "SWARM_SESSION": "mine"},
+        env={**environ, **named, **AROUND},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -100,8 +111,8 @@ def test_checks_see_neither_the_user_s_tmux_nor_a_swarm_around_them(
 ) -> None:
     _, _, seen = run_checks(tmp_path, {**environ, "TMUX_TMPDIR": "/the/user's"}, "")
     for line in seen:
-        sockets, outer, session, home = line.split("|")
-        assert (outer, session) == ("", "")
+        sockets, around, home = line.split("|")
+        assert around == ""
         assert sockets != "/the/user's"
         # What was made for the checks is gone.
         assert not Path(sockets).exists()
