@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from swarmcomm import protocol
-from swarmcomm.protocol.grammar import cut
+from swarmcomm.protocol.grammar import byte_length, cut
 from swarmcomm.sessions.model import ENDS, Details, Report, SessionStatus, Status
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _tool(
         if isinstance(said, dict) and _TOOL in said:
             said = said.get(_SAID)
         details |= {_SAID: said} if said is not None else {}
+    if byte_length(json.dumps(details, ensure_ascii=False)) > protocol.DESCRIPTION_MAX_BYTES:
+        return  # its own words fill all the room that there is
     yield Status.WORKING, details
 
 

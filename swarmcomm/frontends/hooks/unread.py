@@ -37,7 +37,7 @@ def take(coordinator: Coordinator, name: SessionName, room: int) -> tuple[str, l
     """
     below = (_MASTER if name.is_master else _CHILD) + _BELOW
     head, tail = (text.format(name=name, other=name.master) for text in (_ABOVE, below))
-    room -= len(head) + len(tail) + 2
+    room -= _size(head) + _size(tail) + 2
     parts: list[str] = []
     given: list[Message] = []
     while room >= _LEAST:
@@ -46,7 +46,7 @@ def take(coordinator: Coordinator, name: SessionName, room: int) -> tuple[str, l
             break
         parts.append(_shown(found[0], name, room))
         given += found
-        room -= len(parts[-1]) + 1
+        room -= _size(parts[-1]) + 1
     return ("\n".join((head, *parts, tail)) if given else ""), given
 
 
@@ -59,6 +59,11 @@ def _shown(message: Message, name: SessionName, room: int) -> str:
         text = framed(message.from_session, message.text, limit)
         if byte_length(message.text) > limit:
             text += f"\n(all of it: swarmcomm messages {name} --all)"
-        if len(text) + len(head) < room:
+        if _size(text) + _size(head) < room:
             return f"{head}\n{text}"
         limit = limit * 3 // 4
+
+
+def _size(text: str) -> int:
+    """Return the length as the agent counts it, in JavaScript: most emoji are two."""
+    return len(text.encode("utf-16-le")) // 2

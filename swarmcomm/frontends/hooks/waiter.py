@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from swarmcomm import clock
 from swarmcomm.frontends.hooks import unread
 from swarmcomm.frontends.hooks.turn import Turn, Turnstile
+from swarmcomm.sessions.processes import life
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,7 @@ class Waiter:
         self._turn = Turn(state, str(name))
         self._turnstile = Turnstile(state, str(name))
         self._agent = agent
+        self._life = life(agent) if agent is not None else None
         self._parent = os.getppid()
 
     def wait(self) -> tuple[str, list[Message]]:
@@ -75,10 +77,4 @@ class Waiter:
             return False
         if self._agent is None:
             return True
-        try:
-            os.kill(self._agent, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return True
+        return self._life is not None and life(self._agent) == self._life
