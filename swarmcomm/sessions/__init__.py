@@ -185,6 +185,15 @@ class Coordinator:
 
     def report_many(self, reports: Iterable[Report]) -> list[SessionStatus]:
         """Store all of *reports* in their order, or none; else as :meth:`report_session_status`."""
+        return [now for _, now in self.report_changes(reports)]
+
+    def report_changes(
+        self, reports: Iterable[Report]
+    ) -> list[tuple[SessionStatus, SessionStatus]]:
+        """Store as :meth:`report_many`; return what each session was just before, and is now.
+
+        Of many that report the same at once, one has changed the status.
+        """
         all_reports = list(reports)
         checked = [registry.check_report(report) for report in all_reports]
         for name, *_ in checked:
@@ -199,7 +208,7 @@ class Coordinator:
                 now = registry.report(change, self._swarm, *each)
                 if told and now.status is not was.status:
                     messages.send(change, self._swarm, told, messages.check_outgoing(told))
-                found.append(now)
+                found.append((was, now))
         return found
 
     def get_child_sessions(self, parent_session: str) -> list[SessionStatus]:

@@ -21,12 +21,13 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from swarmcomm import Coordinator, clock, protocol
-from swarmcomm.frontends.hooks import meaning, program, waiter
+from swarmcomm.frontends.hooks import meaning, program, reporter, waiter
 from swarmcomm.sessions import (
     Outgoing,
     SessionStatus,
     Status,
     hook_settings,
+    identity,
     messages,
     parse,
     registry,
@@ -700,6 +701,24 @@ def test_handlers_of_the_project_are_started(session: Session, tmp_path: Path) -
 
     def told() -> list[dict[str, Any]]:
         lines = heard.read_text().splitlines() if heard.exists() else []
+def test_l13_of_hooks_that_run_at_once_one_starts_the_handlers(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a session that has hooks in its settings, and the plugin."""
+    session.hook(PROMPT)
+    started: list[str] = []
+    monkeypatch.setattr(reporter, "handle", lambda *words: started.append(words[2]))
+    who = identity.Identity(parse(CHILD), "child")
+    with session.attach() as coordinator:
+        agent = program.Agent(-1, -1, os.getppid())
+        both = [reporter.Reporter(coordinator, who, agent, session.state, 0.0) for _ in "12"]
+        was = coordinator.query_session_status(CHILD)
+        monkeypatch.setattr(coordinator, "query_session_status", lambda _: was)
+        for each in both:
+            each.report(ASKS)
+    assert started == ["session_blocked"]
+
+
         return [json.loads(line) for line in lines if line]
 
     session.hook(STARTUP, **where)

@@ -96,19 +96,21 @@ class Reporter:
         return 0
 
     def _change(self, told: dict[str, Any], tools: int) -> tuple[SessionStatus, SessionStatus]:
-        """Store what the event says; return what the session was, and what it is now."""
+        """Store what the event says; return what the session was before that, and what it is."""
         was = self._registered()
         for is_last in (False, True):
             since_s = (clock.now() - was.changed_at).total_seconds()
             found = reports(told, was, since_s, tools, self._interval_s, self._agent.is_gone())
             try:
-                return was, [was, *self._coordinator.report_many(found)][-1]
+                changes = self._coordinator.report_changes(found)
             except WrongStatusError:  # another hook was faster
                 if is_last:
                     raise
                 was = self._registered()
         raise AssertionError
 
+            else:
+                return (changes[0][0], changes[-1][1]) if changes else (was, was)
     def _registered(self) -> SessionStatus:
         try:
             return self._coordinator.query_session_status(self._name)[0]
