@@ -161,11 +161,13 @@ def test_the_master_is_woken_when_a_child_ends(rig: Sessions) -> None:
 
 def test_an_idle_child_is_woken_by_each_new_message_once(rig: Sessions) -> None:
     rig.wait_ready(SECOND)
+    wakes = rig.state / "hooks" / f"{SECOND}.wakes"
     for text in ("first thing", "second thing"):
         rig.send(SECOND, text)
         read = rig.wait_read(f"> {text}\n")
         assert "[SYSTEM NOTIFICATION - NOT USER INPUT]" in read
         rig.wait_ready(SECOND)
+        wait_for(lambda: not wakes.exists(), "its prompt, which has what woke it")
     rig.wait_screen(SECOND, "message of another session")
     assert len(rig.read("Through swarmcomm, not from your user:", "> first thing\n")) == 1
 

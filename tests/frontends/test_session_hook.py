@@ -317,7 +317,6 @@ def test_what_the_agent_reported_itself_is_not_replaced_by_hooks(session: Sessio
         assert session.status() == ("COMPLETED", "all of it")
 
 
-def test_progress_is_reported_at_intervals(session: Session) -> None:
 def test_words_that_fill_all_the_room_stay_and_hold_no_message_up(session: Session) -> None:
     session.hook(PROMPT)
     own = "x" * 65_520
@@ -329,6 +328,7 @@ def test_words_that_fill_all_the_room_stay_and_hold_no_message_up(session: Sessi
     assert session.log() == ""
 
 
+def test_progress_is_reported_at_intervals(session: Session) -> None:
     session.hook(PROMPT)
     for environ in ({"SWARM_HOOK_INTERVAL": "3600"}, {"SWARM_HOOK_INTERVAL": ""}):
         session.hook(TOOL, **environ)
@@ -495,9 +495,8 @@ def test_one_who_waits_goes_when_its_agent_is_gone(session: Session) -> None:
     agent = subprocess.Popen(["sleep", "600"])
     waiter = session.wait(STARTUP, "--agent", str(agent.pid))
     agent.kill()
-    agent.wait()
     assert waiter.wait(timeout=60) == 0  # also where nobody has asked yet how it ended
-    assert waiter.wait(timeout=60) == 0
+    agent.wait()
 
 
 def test_one_who_waits_and_was_killed_gives_its_message_back(session: Session) -> None:
@@ -506,6 +505,37 @@ def test_one_who_waits_and_was_killed_gives_its_message_back(session: Session) -
     waiter.wait()
     session.send("add tests")
     assert session.wait().wait(timeout=60) == program.WAKE_STATUS
+
+
+def test_what_woke_an_agent_that_ended_at_once_wakes_the_next_one(session: Session) -> None:
+    agents = [subprocess.Popen(["sleep", "600"]) for _ in "123"]
+    one, two, three = ({"CLAUDE_PID": str(agent.pid)} for agent in agents)
+    try:
+        waiter = session.wait(STARTUP, **one)
+        session.send("add tests")
+        said = waiter.communicate(timeout=60)[1]
+        assert waiter.returncode == program.WAKE_STATUS
+        still = session.wait(STARTUP, **one)  # this one may hear it yet
+        agents[0].kill()
+        agents[0].wait()
+        session.hook(PROMPT, **two)
+        again = session.start("wait", STARTUP, **two)
+        assert again.communicate(timeout=60)[1] == f"{program._AGAIN}\n{said}"
+        assert again.returncode == program.WAKE_STATUS
+        assert still.poll() is None
+        still.kill()
+        session.hook(PROMPT, **two)
+        agents[1].kill()
+        agents[1].wait()
+        session.send("and docs")
+        woken = session.start("wait", STARTUP, **three)
+        said = woken.communicate(timeout=60)[1]
+        assert "add tests" not in said
+        assert "> and docs" in said
+    finally:
+        for agent in agents:
+            agent.kill()
+            agent.wait()
 
 
 # More than one agent
@@ -671,6 +701,24 @@ def test_l13_hooks_that_run_at_once_report_once_and_lose_nothing(session: Sessio
     assert session.log() == ""
 
 
+def test_l13_of_hooks_that_run_at_once_one_starts_the_handlers(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a session that has hooks in its settings, and the plugin."""
+    session.hook(PROMPT)
+    started: list[str] = []
+    monkeypatch.setattr(reporter, "handle", lambda *words: started.append(words[2]))
+    who = identity.Identity(parse(CHILD), "child")
+    with session.attach() as coordinator:
+        agent = program.Agent(-1, -1, os.getppid())
+        both = [reporter.Reporter(coordinator, who, agent, session.state, 0.0) for _ in "12"]
+        was = coordinator.query_session_status(CHILD)
+        monkeypatch.setattr(coordinator, "query_session_status", lambda _: was)
+        for each in both:
+            each.report(ASKS)
+    assert started == ["session_blocked"]
+
+
 def test_l13_hooks_that_run_at_once_give_each_message_once(session: Session) -> None:
     session.hook(STARTUP)
     texts = [f"text {number}" for number in range(20)]
@@ -701,24 +749,6 @@ def test_handlers_of_the_project_are_started(session: Session, tmp_path: Path) -
 
     def told() -> list[dict[str, Any]]:
         lines = heard.read_text().splitlines() if heard.exists() else []
-def test_l13_of_hooks_that_run_at_once_one_starts_the_handlers(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As of a session that has hooks in its settings, and the plugin."""
-    session.hook(PROMPT)
-    started: list[str] = []
-    monkeypatch.setattr(reporter, "handle", lambda *words: started.append(words[2]))
-    who = identity.Identity(parse(CHILD), "child")
-    with session.attach() as coordinator:
-        agent = program.Agent(-1, -1, os.getppid())
-        both = [reporter.Reporter(coordinator, who, agent, session.state, 0.0) for _ in "12"]
-        was = coordinator.query_session_status(CHILD)
-        monkeypatch.setattr(coordinator, "query_session_status", lambda _: was)
-        for each in both:
-            each.report(ASKS)
-    assert started == ["session_blocked"]
-
-
         return [json.loads(line) for line in lines if line]
 
     session.hook(STARTUP, **where)

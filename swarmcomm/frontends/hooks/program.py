@@ -37,6 +37,9 @@ INTERVAL_S = 30.0
 #: Bytes of a hook's input.
 _INPUT_BYTES = 16 * 1024 * 1024
 
+#: Stands above messages that are acknowledged, of an agent that has ended before it could act.
+_AGAIN = "This was given out before, to an agent that has ended: see what is done of it already."
+
 #: What the words say, in the environment's terms.
 _WORDS = {
     "--project-id": "PROJECT_ID",
@@ -165,6 +168,7 @@ def _wait(words: Mapping[str, str]) -> int:
     if not who:
         return 0
     from swarmcomm.frontends.hooks.reporter import handle
+    from swarmcomm.frontends.hooks.turn import Wake
     from swarmcomm.frontends.hooks.waiter import Waiter
 
     told = _told()
@@ -173,11 +177,18 @@ def _wait(words: Mapping[str, str]) -> int:
     if _other_agent(who) is not None:
         return 0
     coordinator.register_session(str(who.name))
+    wake = Wake(_state(), str(who.name))
+    if lost := wake.again():
+        wake.keep(lost)
+        sys.stderr.write(f"{_AGAIN}\n{lost}\n")
+        sys.stderr.flush()
+        return WAKE_STATUS
     waiter = Waiter(coordinator, who.name, _state(), int(agent) if agent.isdecimal() else None)
     text, given = waiter.wait()
     if not given:
         return 0
     handle(told, who, "message_received", messages=given)
+    wake.keep(text)
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
     try:

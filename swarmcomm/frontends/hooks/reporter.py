@@ -11,7 +11,7 @@ from swarmcomm import clock
 from swarmcomm.errors import SessionNotRegisteredError, WrongStatusError
 from swarmcomm.frontends.hooks import unread
 from swarmcomm.frontends.hooks.meaning import reports
-from swarmcomm.frontends.hooks.turn import Turn
+from swarmcomm.frontends.hooks.turn import Turn, Wake
 
 if TYPE_CHECKING:
     from swarmcomm.frontends.hooks.program import Agent
@@ -53,6 +53,7 @@ class Reporter:
         self._name = str(who.name)
         self._interval_s = interval_s
         self._turn = Turn(state, self._name)
+        self._wake = Wake(state, self._name)
 
     def report(self, told: dict[str, Any]) -> None:
         """Report what *told* says, tell the agent what it is to know, and start the handlers.
@@ -85,9 +86,10 @@ class Reporter:
         return given
 
     def _note_turn(self, event: str, told: dict[str, Any]) -> int:
-        """Note whether a turn runs, and return how many tools ran in it."""
+        """Note whether a turn runs, which has what woke it; return how many tools ran in it."""
         if event == "UserPromptSubmit":
             self._turn.begin()
+            self._wake.heard()
         elif event == "PostToolBatch":
             calls = told.get("tool_calls")
             return self._turn.count(len(calls) if isinstance(calls, list) else 1)
@@ -107,10 +109,10 @@ class Reporter:
                 if is_last:
                     raise
                 was = self._registered()
-        raise AssertionError
-
             else:
                 return (changes[0][0], changes[-1][1]) if changes else (was, was)
+        raise AssertionError
+
     def _registered(self) -> SessionStatus:
         try:
             return self._coordinator.query_session_status(self._name)[0]

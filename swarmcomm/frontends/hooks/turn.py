@@ -77,6 +77,43 @@ class Turnstile:
             return False
 
 
+class Wake:
+    """What wakes an agent, until its next prompt, in which it has that: it may end before."""
+
+    def __init__(self, state: Path, name: str) -> None:
+        """Take the state folder and the session's name; nothing is made yet."""
+        self._file = state / FOLDER / f"{name}.wakes"
+        self._agent = os.environ.get("CLAUDE_PID", "").encode()
+
+    def keep(self, text: str) -> None:
+        """Note what this agent is to hear."""
+        _write(self._file, self._agent + b"\n" + text.encode(), os.O_TRUNC)
+
+    def heard(self) -> None:
+        """Note that it did."""
+        with suppress(OSError):
+            if self._read(self._file)[0] == self._agent:
+                self._file.unlink()
+
+    def again(self) -> str:
+        """Return what an agent before this one did not hear, "" if there is none; only once."""
+        own = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            if self._read(self._file)[0] == self._agent:
+                return ""
+            self._file.rename(own)
+            text = self._read(own)[1]
+            own.unlink()
+        except OSError:
+            return ""
+        return text.decode("utf-8", "replace")
+
+    @staticmethod
+    def _read(file: Path) -> tuple[bytes, bytes]:
+        agent, _, text = file.read_bytes().partition(b"\n")
+        return agent, text
+
+
 class Seat:
     """The agent of one session: the first process that is there, until it ends.
 
