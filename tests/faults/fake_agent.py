@@ -16,10 +16,11 @@ from pathlib import Path
 
 def main() -> None:
     options = parse()
-    if options.hold_s:
+    if options.hold:
         silence()
         write("starting\n")
-        time.sleep(options.hold_s)
+        while options.hold.exists():
+            time.sleep(0.05)
     if options.cooked:
         write("ready\n")
         read_lines(options)
@@ -36,7 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cooked", action="store_true", help="read line by line")
     parser.add_argument("--mute", action="store_true", help="show nothing that is typed")
     parser.add_argument("--eat-enters", type=int, default=0, help="ignore the first Enters")
-    parser.add_argument("--hold-s", type=float, default=0.0, help="read nothing before")
+    parser.add_argument("--hold", type=Path, help="read nothing while there is this file")
     parser.add_argument("--answer", action="append", default=[], help="say this after a message")
     return parser.parse_args()
 

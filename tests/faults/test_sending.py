@@ -174,11 +174,13 @@ def test_s11_a_dead_pane_is_said_and_its_server_lives(
 def test_s13_a_text_that_the_agent_drops_is_typed_and_never_submitted(
     tmux: Tmux, face: Send, tmp_path: Path
 ) -> None:
-    log = tmp_path / "log"
-    tmux.session("s", {"worker-0": fake_agent(log, "--hold-s=1")})
+    log, hold = tmp_path / "log", tmp_path / "hold"
+    hold.touch()
+    tmux.session("s", {"worker-0": fake_agent(log, f"--hold={hold}")})
     wait_for(lambda: "starting" in tmux.screen("s", "worker-0"), "the agent started")
     done = face("send", "worker-0", "t1", "hello")
     assert (done.returncode, done.stdout) == (4, "typed worker-0 t1\n")
+    hold.unlink()
     ready(tmux)
     assert "hello" not in tmux.screen("s", "worker-0")
     assert messages(log) == []
