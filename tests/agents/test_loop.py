@@ -100,7 +100,7 @@ def test_a_tool_call_between_the_answers(rig: Rig, worker: str) -> None:
 
 
 def test_a_marker_in_the_output_of_a_tool_is_no_answer(rig: Rig, worker: str) -> None:
-    text = "{fake:bash=printf '[DONE] %s\\n' task-out}{fake:delay=2}"
+    text = "{fake:bash=printf '[DONE] %s\\n' task-out}{fake:delay=6}"
     rig.submit(PYTHON, worker, "task-out", text)
     rig.wait_screen(worker, r"^ +⎿\s+\[DONE\] task-out")
 

@@ -138,7 +138,13 @@ def test_ten_thousand_answers_in_a_million_lines_are_ten_thousand_events_for_eac
     }
     for watcher in both:
         watcher.sees_so_many(10_001, "flood", deadline_s=90)
-        assert watcher.answers("flood") == expected
+        # On a busy machine one of them may miss lines, and says so: then it tells what the other
+        # one has read, later.
+        in_order = not watcher.flags()["gap"]
+        answers = watcher.answers("flood")
+        assert (answers if in_order else sorted(answers)) == (
+            expected if in_order else sorted(expected)
+        )
         for name in workers:
             watcher.sees_so_many(10, name)
             assert watcher.answers(name) == others[name]
