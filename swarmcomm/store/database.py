@@ -41,8 +41,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             witnesses TEXT NOT NULL
         )
         """,
-        "CREATE INDEX answers ON event (server, pane_id, wire_id, exchange, number)"
-        " WHERE marker IS NOT NULL",
+        "CREATE INDEX answers ON event (server, pane_id, wire_id, number) WHERE marker IS NOT NULL",
         "CREATE INDEX states ON event (server, pane_id, number) WHERE state IS NOT NULL",
         "CREATE INDEX pruned ON event (number) WHERE text IS NULL",
         """
@@ -105,6 +104,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (server, pane_id)
         ) WITHOUT ROWID
         """,
+    ),
+    (
+        "DROP INDEX answers",
+        "CREATE INDEX answers ON event (server, pane_id, wire_id, exchange, number)"
+        " WHERE marker IS NOT NULL",
     ),
 )
 

@@ -463,6 +463,8 @@ def test_a_file_of_the_first_schema_is_brought_up_and_keeps_its_events(
     assert store.after(0) == stored
     assert store.anchor(SERVER, "%0") == ("", 0)  # it said not which answers stand above it
     assert store.rows("SELECT name FROM session") == store.rows("SELECT text FROM message") == []
+    columns = store.rows("SELECT name FROM pragma_index_info('answers')")
+    assert ("exchange",) in columns
     assert store.record([answer("t3")])[0].number == 3
     store.close()
     check_whole(folder)
