@@ -69,9 +69,12 @@ def floods_elsewhere(tmux: Tmux, pane: str, count: Path) -> None:
         assert memory < 30_000
 
 
-def waits_and_floods(count: Path) -> str:
+def two_sessions(tmux: Tmux, count: Path) -> str:
+    """Start s and other, and return the pane in s that floods when it is let."""
     flood = shlex.join([sys.executable, "-c", FLOOD, str(count)])
-    return f"stty -echo; cat >/dev/null; exec {flood}"
+    tmux.session("s", {"quiet": "cat", "w": f"stty -echo; cat >/dev/null; exec {flood}"})
+    tmux.session("other", {"quiet": "cat"})
+    return tmux.pane("s", "w")
 
 
 def test_a_pane_that_is_too_fast_while_its_look_is_fetched_goes_on(
@@ -118,9 +121,7 @@ def test_a_pane_that_was_looked_at_and_left_the_session_does_not_fill_the_server
     tmux: Tmux, connected: Connect, tmp_path: Path
 ) -> None:
     count = tmp_path / "count"
-    tmux.session("s", {"quiet": "cat", "w": waits_and_floods(count)})
-    tmux.session("other", {"quiet": "cat"})
-    pane = tmux.pane("s", "w")
+    pane = two_sessions(tmux, count)
     connected().snapshot(pane)
     tmux.run("move-window", "-s", "=s:w", "-t", "=other:")
     floods_elsewhere(tmux, pane, count)
@@ -130,9 +131,7 @@ def test_a_pane_that_leaves_the_session_while_it_is_held_does_not_fill_the_serve
     tmux: Tmux, connected: Connect, tmp_path: Path
 ) -> None:
     count = tmp_path / "count"
-    tmux.session("s", {"quiet": "cat", "w": waits_and_floods(count)})
-    tmux.session("other", {"quiet": "cat"})
-    pane, connection = tmux.pane("s", "w"), connected()
+    pane, connection = two_sessions(tmux, count), connected()
 
     def leave() -> None:
         tmux.run("move-window", "-s", "=s:w", "-t", "=other:")
@@ -149,9 +148,7 @@ def test_a_pane_that_is_looked_at_after_it_left_does_not_fill_the_server(
     tmux: Tmux, connected: Connect, tmp_path: Path
 ) -> None:
     count = tmp_path / "count"
-    tmux.session("s", {"quiet": "cat", "w": waits_and_floods(count)})
-    tmux.session("other", {"quiet": "cat"})
-    pane, connection = tmux.pane("s", "w"), connected()
+    pane, connection = two_sessions(tmux, count), connected()
     tmux.run("move-window", "-s", "=s:w", "-t", "=other:")
     assert connection._clients
     flow = connection._clients.flow
