@@ -33,12 +33,17 @@ def session_option(command: Callable[P, R]) -> Callable[P, R]:
     return option(_either_side(command, "session"))
 
 
-def where(command: Callable[P, R]) -> Callable[P, R]:
-    """Give a command ``--session`` and ``--socket``, which may stand before or after its name."""
+def socket_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command ``--socket``, which may stand before or after its name."""
     option = click.option(
         "--socket", metavar="L", help="tmux -L socket name (default: SWARM_SOCKET)"
     )
-    return session_option(option(_either_side(command, "socket")))
+    return option(_either_side(command, "socket"))
+
+
+def where(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command ``--session`` and ``--socket``, which may stand before or after its name."""
+    return session_option(socket_option(command))
 
 
 def _either_side(command: Callable[P, R], name: str) -> Callable[P, R]:

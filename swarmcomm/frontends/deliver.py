@@ -92,19 +92,14 @@ def _answer(courier: Courier, window: str, as_json: bool) -> None:
 
 
 def _print(delivered: Delivered, window: str, as_json: bool) -> None:
-    delivery, message = delivered.delivery, delivered.message
-    if as_json:
-        output.print_json(
-            outcome=delivery.outcome,
-            window=window,
-            wire_id=delivered.wire_id,
-            message_id=message.id,
-            message_type=message.message_type,
-            from_session=message.from_session,
-            reason=delivery.reason,
-            witnesses=delivery.witnesses,
-        )
-    else:
-        click.echo(f"{delivery.outcome} {window} {delivered.wire_id}")
-    if delivery.reason:
-        click.echo(f"swarmcomm: window {window}: {delivery.reason}; the message waits", err=True)
+    message = delivered.message
+    output.print_delivery(
+        delivered.delivery,
+        window,
+        delivered.wire_id,
+        as_json,
+        then="; the message waits",
+        message_id=message.id,
+        message_type=message.message_type,
+        from_session=message.from_session,
+    )

@@ -38,19 +38,28 @@ _LEAST_COLUMNS = 20
 
 def report(delivery: Delivery, window: str, what: str, as_json: bool) -> None:
     """Print the outcome of a send; one that was not confirmed ends with status 4."""
+    print_delivery(delivery, window, what, as_json)
+    if delivery.reason:
+        sys.exit(NOT_CONFIRMED)
+
+
+def print_delivery(
+    delivery: Delivery, window: str, what: str, as_json: bool, then: str = "", **more: object
+) -> None:
+    """Print the outcome of a send, with *more* in JSON; *then* stands behind a reason."""
     if as_json:
         print_json(
             outcome=delivery.outcome,
             window=window,
             wire_id=what,
+            **more,
             reason=delivery.reason,
             witnesses=delivery.witnesses,
         )
     else:
         click.echo(f"{delivery.outcome} {window} {what}")
     if delivery.reason:
-        click.echo(f"swarmcomm: window {window}: {delivery.reason}", err=True)
-        sys.exit(NOT_CONFIRMED)
+        click.echo(f"swarmcomm: window {window}: {delivery.reason}{then}", err=True)
 
 
 def print_json(**fields: object) -> None:

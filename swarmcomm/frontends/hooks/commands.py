@@ -15,7 +15,7 @@ import click
 from swarmcomm import settings
 from swarmcomm.errors import InvalidInputError, RefusedError, SessionNameError
 from swarmcomm.frontends import arguments, output
-from swarmcomm.frontends.arguments import Group, as_json
+from swarmcomm.frontends.arguments import Group, as_json, socket_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,9 +53,6 @@ def _place(command: Callable[..., None]) -> Callable[..., None]:
     folder = click.option("--workdir", "-d", metavar="DIR",
                           help="where claude works (default: here)")  # fmt: skip
     return folder(file(command))
-
-
-_socket = click.option("--socket", metavar="L", help="tmux -L socket name (default: SWARM_SOCKET)")
 
 
 @hooks.command()
@@ -125,7 +122,7 @@ def generate(
 @click.option("--workdir", "-d", metavar="DIR", help="where it works (default: here)")
 @click.option("--agent", metavar="NAME", help="profile of the agent (default: SWARM_AGENT, claude)")
 @click.option("--task", metavar="TEXT", help='its first task; "-" reads standard input')
-@_socket
+@socket_option
 @as_json
 def create_session(
     role: str,
@@ -160,7 +157,7 @@ def create_session(
         workdir=_folder(workdir),
         agent=agent,
         task=arguments.text(task) if task is not None else None,
-        socket=socket or click.get_current_context().find_root().params.get("socket"),
+        socket=socket,
         settings=hook_settings.own_settings(),
         interval_s=_interval(interval_s),
     )
@@ -185,7 +182,7 @@ def create_session(
 
 
 @hooks.command("list-sessions")
-@_socket
+@socket_option
 @as_json
 def list_sessions(socket: str | None, as_json: bool) -> None:
     """List the tmux sessions that take part, with what each said last.
@@ -197,7 +194,6 @@ def list_sessions(socket: str | None, as_json: bool) -> None:
     """
     from swarmcomm.frontends.hooks import checks
 
-    socket = socket or click.get_current_context().find_root().params.get("socket")
     found = settings.from_environment(os.environ).with_session(None, socket)
     for each in checks.taking_part(found, os.environ):
         if as_json:
