@@ -14,16 +14,15 @@ from swarmcomm import agents
 from tests.conftest import ROOT, wait_for
 from tests.launch.conftest import SESSION, Launcher, normalised
 
-# Writes down how it was started, then stays.
-REPORT = """
-{ for word in "$@"; do printf '%s\\n' "<$word>"; done; pwd; env | sort; } > "$0.report.$$"
+# Shows the input line of claude, so that nobody waits for it, and stays.
+READY = "printf '❯\\302\\240'; exec cat"
+
+# Writes down how it was started, then the same.
+REPORT = f"""
+{{ for word in "$@"; do printf '%s\\n' "<$word>"; done; pwd; env | sort; }} > "$0.report.$$"
 mv "$0.report.$$" "$SWARM_WORKDIR/report$TMUX_PANE"
-exec cat
+{READY}
 """
-
-
-# The same, and it shows its input line, so that nobody waits for that.
-READY_REPORT = REPORT.replace("exec cat", "printf '❯\\302\\240'; exec cat")
 
 
 def reports(folder: Path) -> list[str]:
@@ -42,7 +41,7 @@ def reports(folder: Path) -> list[str]:
 def test_windows_options_commands_and_environment_are_equal(
     both, program, tmp_path: Path, options: list[str]
 ) -> None:
-    program("claude", "exec cat")
+    program("claude", READY)
     described = []
     for launcher in both:
         done = launcher(*options, "--workdir", str(tmp_path))
@@ -120,7 +119,7 @@ def hooks_of(report: str) -> dict[str, list[dict[str, list[dict[str, object]]]]]
 
 
 def test_claude_is_started_with_hooks(launcher: Launcher, program, tmp_path: Path) -> None:
-    program("claude", READY_REPORT)
+    program("claude", REPORT)
     state = tmp_path / 'a "state" \\ &'
     witness = state / "witness"
     witness.mkdir(parents=True, mode=0o755)
@@ -156,7 +155,7 @@ def test_claude_is_started_with_hooks(launcher: Launcher, program, tmp_path: Pat
 def test_it_starts_without_hooks_where_they_are_not_wanted_or_cannot_be(
     launcher: Launcher, program, tmp_path: Path, way: str
 ) -> None:
-    program("claude", READY_REPORT)
+    program("claude", REPORT)
     extra = {"variable": {"SWARM_HOOKS": "0"}, "folder": {"SWARM_STATE_DIR": "/dev/null/x"}}
     if way == "pythonless" and launcher.face == "bash":
         program("python3", "exit 127")
