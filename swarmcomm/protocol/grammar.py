@@ -136,6 +136,13 @@ def without_marks(text: str) -> str:
     return "".join(char for char in text if unicodedata.category(char) not in _MARKS)
 
 
+def are_alike(one: str, other: str) -> bool:
+    """Tell whether two tellings are of one text; either may lack Markdown, wraps or its end."""
+    one, other = ("".join(char for char in text if char.isalnum()) for text in (one, other))
+    begins_alike = one.startswith(other) or other.startswith(one)
+    return one == other or (bool(one and other) and begins_alike)
+
+
 def columns(text: str) -> int:
     """Return how many cells of a terminal *text* takes."""
     return len(text) if text.isascii() else sum(map(_cells, text))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmcomm.errors import StoreError
-from swarmcomm.protocol import ENDS
+from swarmcomm.protocol import ENDS, are_alike
 from swarmcomm.store.events import (
     COLUMNS,
     NO_SERVER,
@@ -303,6 +303,8 @@ def _record(
     if key is not None:
         there = _stored(connection, key)
         if there is None and found.event.marker:
+            if found.event.marker in ENDS:
+                _send_on(connection, found)
             found, there = _caught_up(connection, found)
             key = identity(found)
         if there:
@@ -321,6 +323,27 @@ def _stored(connection: sqlite3.Connection, key: bytes | None) -> tuple[Any, ...
     query = f"SELECT number, {COLUMNS} FROM event WHERE identity = ?"
     row: tuple[Any, ...] | None = connection.execute(query, (key,)).fetchone()
     return row
+
+
+def _send_on(connection: sqlite3.Connection, end: Found) -> None:
+    """Give to the next exchange what others saw later than this end, and stored before it.
+
+    Who did not see the end takes what comes behind it for more of the same exchange.
+    """
+    place, event = end.place, end.event
+    rows = connection.execute(
+        f"SELECT number, {COLUMNS} FROM event WHERE {_OF_ID} AND exchange = ? AND time > ?"
+        " AND text IS NOT NULL",
+        (place.server, place.pane_id, event.wire_id, end.exchange, stamp(event.time)),
+    ).fetchall()
+    for number, *row in rows:
+        later = replace(end, event=event_of(number, tuple(row)), exchange=end.exchange + 1)
+        if later.event.marker is event.marker and are_alike(later.event.text, event.text):
+            continue  # it is the same end
+        connection.execute(
+            "UPDATE OR IGNORE event SET identity = ?, exchange = ? WHERE number = ?",
+            (identity(later), later.exchange, number),
+        )
 
 
 def _caught_up(
@@ -347,11 +370,19 @@ def _caught_up(
 
 
 def _end(connection: sqlite3.Connection, found: Found) -> tuple[Any, ...] | None:
-    """Return the row of the end of an exchange; None where it is open."""
+    """Return the row of the end of an exchange; None where it is open, or was when found."""
+    event = found.event
     row: tuple[Any, ...] | None = connection.execute(
         f"SELECT number, {COLUMNS} FROM event WHERE {_OF_ID} AND exchange = ?"
-        " AND marker IN ('DONE', 'ERROR')",
-        (found.place.server, found.place.pane_id, found.event.wire_id, found.exchange),
+        " AND marker IN ('DONE', 'ERROR') AND (time <= ? OR ?)",
+        (
+            found.place.server,
+            found.place.pane_id,
+            event.wire_id,
+            found.exchange,
+            stamp(event.time),
+            event.marker in ENDS,
+        ),
     ).fetchone()
     return row
 

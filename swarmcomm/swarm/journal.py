@@ -185,7 +185,7 @@ class Journal:
         if self._store is None and self._folder and clock.monotonic() >= self._try_at:
             store = self._store = Store.open(self._folder)
             if store.note:
-                self._troubles.append(_event("", store.note, flags=("store",)))
+                self._troubles.append(notice("store", store.note))
             # Another file may be there by now, whose numbers begin at 1.
             if self._began_at is None or store.last() < self._last:
                 self._given.clear()
@@ -200,38 +200,43 @@ class Journal:
         if str(error) != self._said:
             self._said = str(error)
             text = f"{error}; watching goes on without the store"
-            self._troubles.append(_event("", text, flags=("no-store",)))
+            self._troubles.append(notice("no-store", text))
 
 
 def _found(sighting: Sighting) -> Found:
-    window = sighting.place.window
     answer, near = sighting.answer, sighting.near_miss
     if answer:
         event = Event(
-            window,
+            sighting.place.window,
             answer.marker,
             answer.wire_id.task_id,
             str(answer.wire_id),
             answer.text,
             answer.flags,
             None,
-            clock.now(),
+            sighting.time,
             answer.witnesses,
         )
         return Found(sighting.place, event, answer.exchange)
     if near:
-        return Found(sighting.place, _event(window, near.line, (near.reason,)))
+        return Found(sighting.place, _event(sighting, near.line, (near.reason,)))
     if sighting.state:
-        return Found(sighting.place, _event(window, sighting.state[1], state=sighting.state[0]))
+        return Found(sighting.place, _event(sighting, sighting.state[1], state=sighting.state[0]))
     assert sighting.notice is not None
     name, text = sighting.notice
-    return Found(sighting.place, _event(window, text, (name,)))
+    return Found(sighting.place, _event(sighting, text, (name,)))
 
 
 def _event(
-    window: str, text: str, flags: tuple[str, ...] = (), state: State | None = None
+    sighting: Sighting, text: str, flags: tuple[str, ...] = (), state: State | None = None
 ) -> Event:
-    return Event(window, None, None, None, text, flags, state, clock.now())
+    window = sighting.place.window
+    return Event(window, None, None, None, text, flags, state, sighting.time)
+
+
+def notice(name: str, text: str) -> Event:
+    """Return an event of now that is of no window; *name* is one of NOTICES."""
+    return Event("", None, None, None, text, (name,), None, clock.now())
 
 
 def answer_of(event: Event, exchange: int = 0) -> WitnessedAnswer:

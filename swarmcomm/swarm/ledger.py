@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmcomm import protocol
-from swarmcomm.protocol import ENDS, Marker, without_marks
+from swarmcomm.protocol import ENDS, Marker, are_alike, without_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,7 +183,8 @@ class Ledger:
             self._packed_chars -= len(packed)
             self._unpack(wire_id, packed)
         else:
-            for answer in self._told(wire_id):
+            # An end that was stored late stands behind what came after it.
+            for answer in sorted(self._told(wire_id), key=lambda told: told.exchange):
                 self._first[wire_id] = answer.exchange
                 self._sent.update((witness, wire_id) for witness in _WITNESSES)
                 # The text is that of who came first; others may word it differently.
@@ -241,13 +242,4 @@ def _is_same(entry: Entry, witness: str, answer: protocol.Answer, is_full: bool)
         return told == text or (may_be_cut and told.startswith(text))
     if answer.marker not in (Marker.WAIT, Marker.HELP):
         return True
-    ours, theirs = (_letters(text) for text in (answer.text, entry.answer.text))
-    return ours == theirs or (bool(ours and theirs) and _begins_alike(ours, theirs))
-
-
-def _letters(text: str) -> str:
-    return "".join(char for char in text if char.isalnum())
-
-
-def _begins_alike(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
+    return are_alike(answer.text, entry.answer.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, protocol, settings
@@ -15,6 +15,7 @@ from swarmcomm.tmux.pane import ask_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from swarmcomm.store import Place
     from swarmcomm.swarm.reading import Gaze
@@ -30,7 +31,7 @@ class Sighting:
     """One thing that was seen at a place; one of the fields behind it says what.
 
     *again*: it was told before, and only its witnesses are new. *notice* is the name of something
-    that concerns the reading itself, and a sentence.
+    that concerns the reading itself, and a sentence. *time* is that of the look.
     """
 
     place: Place
@@ -39,6 +40,7 @@ class Sighting:
     state: tuple[State, str] | None = None
     notice: tuple[str, str] | None = None
     again: bool = False
+    time: datetime = field(default_factory=clock.now, compare=False)
 
 
 @dataclass(frozen=True)

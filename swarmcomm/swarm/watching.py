@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock, protocol, settings
-from swarmcomm.store import Event
-from swarmcomm.swarm.journal import Journal
+from swarmcomm.swarm.journal import Journal, notice
 from swarmcomm.swarm.lookout import Lookout
 from swarmcomm.swarm.reading import Gaze
 from swarmcomm.swarm.states import State
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from swarmcomm.store import Event
     from swarmcomm.swarm.ledger import WitnessedAnswer
     from swarmcomm.swarm.watched import Sighting
     from swarmcomm.tmux.server import Server
@@ -113,7 +113,7 @@ def watch(
         journal = Journal(folder, socket_path(connection), session, windows, since, registry)
         try:
             if connection.note:
-                yield _notice("no-stream", f"{connection.note}; looking every {interval_s:g} s")
+                yield notice("no-stream", f"{connection.note}; looking every {interval_s:g} s")
             lookout = Lookout(connection, session, gazes, interval_s, journal.remember)
             seen: list[Sighting] = []
             while True:
@@ -123,7 +123,3 @@ def watch(
                 seen = lookout.news(settings.BEAT_S)
         finally:
             journal.close()
-
-
-def _notice(name: str, text: str) -> Event:
-    return Event("", None, None, None, text, (name,), None, clock.now())

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -126,6 +127,37 @@ def test_a_reader_that_missed_a_sending_makes_no_second_event_of_an_answer(store
     late, done = (answer(text="three", exchange=at) for at in (1, 2))
     assert numbers(store, late, done) == [6, 6]
     assert [event.text for event in store.after(0)] == ["", "one", "x", "two", "y", "three"]
+
+
+def test_an_end_that_is_stored_late_keeps_none_of_what_was_seen_after_it(store: Store) -> None:
+    """A reader that did not see the end told what comes behind it, before another told the end."""
+    ack, end = answer(marker=Marker.ACK), answer(text="one", time=TIME + timedelta(seconds=1))
+    wait, next_end = (
+        answer(marker=marker, text=marker.lower(), time=TIME + timedelta(seconds=2))
+        for marker in (Marker.WAIT, Marker.ERROR)
+    )
+    assert numbers(store, ack, wait, next_end) == [1, 2, 3]
+    assert numbers(store, end) == [4]
+    later = [replace(each, exchange=1) for each in (ack, wait, next_end)]
+    assert numbers(store, *later) == [5, 2, 3]
+    # The reader that told them first still counts them to the exchange before.
+    assert numbers(store, wait, next_end) == [2, 3]
+    told = [(event.number, exchange) for event, exchange in store.told(SERVER, "%0", "t1")]
+    assert told == [(1, 0), (2, 1), (3, 1), (4, 0), (5, 1)]
+
+
+def test_what_was_seen_before_the_end_and_is_stored_behind_it_is_of_that_exchange(
+    store: Store,
+) -> None:
+    late = answer(marker=Marker.WAIT, text="x", time=TIME - timedelta(seconds=1))
+    assert numbers(store, answer(), late, answer(exchange=1, text="next")) == [1, 2, 3]
+    told = [(event.number, exchange) for event, exchange in store.told(SERVER, "%0", "t1")]
+    assert told == [(1, 0), (2, 0), (3, 1)]
+
+
+def test_an_end_that_others_saw_cut_is_the_same_end(store: Store) -> None:
+    whole = answer(text="all **good**", time=TIME + timedelta(seconds=1))
+    assert numbers(store, whole, answer(text="all go")) == [1, 1]
 
 
 def test_of_two_ends_of_one_exchange_the_first_is_it(store: Store) -> None:

@@ -89,6 +89,18 @@ def test_what_readers_before_told_is_known_and_the_next_sending_is_not() -> None
     assert entry.exchange == 5
 
 
+def test_an_end_that_was_stored_late_does_not_bring_its_exchange_back() -> None:
+    told = [
+        WitnessedAnswer(marker, T, "", (), 0, (SCREEN,), exchange)
+        for marker, exchange in ((Marker.ACK, 0), (Marker.WAIT, 1), (Marker.ERROR, 0))
+    ]
+    ledger = Ledger(lambda _: told)
+    assert ledger.take(SCREEN, Answer(Marker.WAIT, T, "", ())) is None
+    entry = ledger.take(SCREEN, Answer(Marker.HELP, T, "", ()))
+    assert entry
+    assert entry.exchange == 1
+
+
 def test_an_end_of_long_ago_that_is_seen_without_the_newer_task_is_no_third_one() -> None:
     ledger = Ledger()
     first, second, third = (Answer(Marker.DONE, T, text, ()) for text in ("one", "two", "three"))
