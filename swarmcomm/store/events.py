@@ -34,9 +34,9 @@ class Event:
     doing has a *state*, and *text* says more: a dialog's words, an error. A near miss has neither;
     its reason is in *flags* and *text* is its line; so does a notice, whose first flag is one of
     NOTICES. A change of a session of the registry is a notice too: *window* is its name, and
-    *state* its status in small letters where that is what changed. *time* is when it was seen, which
-    may be some time before it was stored. *witnesses* of an answer are those that told it so far:
-    screen, hook. *number* is that of the store; None where it is not stored.
+    *state* its status in small letters where that is what changed. *time* is when it was seen,
+    which may be some time before it was stored. *witnesses* of an answer are those that told it so
+    far: screen, hook. *number* is that of the store; None where it is not stored.
     """
 
     window: str
