@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -17,6 +18,9 @@ from swarmcomm.frontends.hooks.commands import hooks
 
 INTERRUPTED = 130
 DEFECT = 70
+
+#: Seconds after which an interrupt comes again that was raised where it was lost.
+_AGAIN_S = 0.05
 
 
 @click.group(cls=Group)
@@ -128,6 +132,7 @@ def main() -> None:
     """Run the command and end with its status; an error is one line on standard error."""
     _open_closed_streams()
     try:
+        _lose_no_interrupt()
         # click's own main would turn a closed pipe into status 1.
         with cli.make_context("swarmcomm", sys.argv[1:]) as context:
             cli.invoke(context)
@@ -162,6 +167,22 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             setattr(sys, name, os.fdopen(number, "w"))
+
+
+def _lose_no_interrupt() -> None:
+    """Let an interrupt come again that was raised in what can raise nothing.
+
+    Such as the __del__ of a process that was waited for: Python would print it there and go on.
+    """
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        else:
+            sys.__unraisablehook__(lost)
+
+    sys.unraisablehook = unraisable
 
 
 def _fail(message: str, status: int) -> None:

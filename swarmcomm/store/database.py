@@ -134,7 +134,9 @@ class Database:
         self.path = path
         #: What a person should know about where the file is, or "".
         self.note = ""
-        self._lock = threading.Lock()
+        # Ours once more where an interrupt came between taking it and what it was taken for: who
+        # closes then must not wait for himself.
+        self._lock = threading.RLock()
         with named(path):
             make_folder(path.parent)
             if not os.path.lexists(path):
@@ -213,8 +215,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
         yield connection
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # after a full disk it is not
-            with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error):  # an interrupt may have closed it
+            if connection.in_transaction:  # after a full disk it is not
                 connection.execute("ROLLBACK")
         raise
 

@@ -11,6 +11,7 @@ import select
 import subprocess
 import threading
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock
@@ -48,13 +49,14 @@ class Request:
         self.lost = False
         self._given_up = False
         self._on_first = on_first
-        self._done = threading.Event()
+        # No Event: it is Python, and an interrupt within it leaves it locked for ever.
+        self._done: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
 
     def take(self, reply: Reply) -> bool:
         """Return whether *reply* was the last one."""
         if reply.ok and reply.body == self.token:
-            self._done.set()
+            self._done.put(None)
             return True
         with self._lock:
             on_first, self._on_first = self._on_first, None
@@ -67,11 +69,15 @@ class Request:
     def lose(self) -> None:
         """End it: no reply will come any more."""
         self.lost = True
-        self._done.set()
+        self._done.put(None)
 
     def wait(self, timeout_s: float) -> bool:
-        """Return whether it ended within *timeout_s*."""
-        return self._done.wait(max(0.0, timeout_s))
+        """Return whether it ended within *timeout_s*; once it has, that is not told again."""
+        try:
+            self._done.get(timeout=max(0.0, timeout_s))
+        except Empty:
+            return False
+        return True
 
     def give_up(self) -> None:
         """Wait for it no more."""

@@ -86,7 +86,7 @@ class Connection:
         self._server = server
         self._session = session
         self._outbox = Outbox(queue_bytes)
-        self._closed = threading.Event()
+        self._closed = False
         self._stop_fd, self._stopper = os.pipe()
         self._clients: _Clients | None = None
         self._thread: threading.Thread | None = None
@@ -120,9 +120,9 @@ class Connection:
             NotFoundError: session or server are gone, and did not come back for some seconds.
             TmuxError: the connection was closed.
         """
-        if self.streams or self._closed.is_set():
+        if self.streams or self._closed:
             return self._outbox.take(timeout_s)
-        self._closed.wait(timeout_s)
+        self._is_closed_within(timeout_s)
         return [Lost(None, self.note)]
 
     def ask(self, *args: str) -> str:
@@ -163,13 +163,17 @@ class Connection:
 
     def close(self) -> None:
         """End everything; blocks for a second at most, also when tmux does not answer."""
-        if self._closed.is_set():
+        if self._closed:
             return
-        self._closed.set()
+        self._closed = True
         self._outbox.end(TmuxError("the connection was closed"))
         os.write(self._stopper, b".")
         if self._thread:
-            self._thread.join()
+            try:
+                self._thread.join()
+            except RuntimeError:  # an interrupt came before it was started
+                if self._clients:
+                    self._clients.close()
         os.close(self._stop_fd)
         os.close(self._stopper)
 
@@ -228,7 +232,7 @@ class Connection:
         for fd in (self._stop_fd, *(client.fd for client in both)):
             poll.register(fd, select.POLLIN)
         nudge_ms: float | None = None
-        while not self._closed.is_set():
+        while not self._closed:
             for client in both:
                 # One read of each in turn: a flood must not hold up the replies.
                 found = client.read()
@@ -243,7 +247,7 @@ class Connection:
     def _attach_again(self) -> _Clients | None:
         end = clock.monotonic() + _BACK_S
         pause_s = _RETRY_S[0]
-        while not self._closed.wait(pause_s):
+        while not self._is_closed_within(pause_s):
             try:
                 return self._attach()
             except NotFoundError as error:
@@ -256,6 +260,13 @@ class Connection:
                 end = clock.monotonic() + _BACK_S
             pause_s = min(pause_s * 2, _RETRY_S[1])
         return None
+
+    def _is_closed_within(self, timeout_s: float) -> bool:
+        if not self._closed:
+            poll = select.poll()
+            poll.register(self._stop_fd, select.POLLIN)
+            poll.poll(timeout_s * 1000)
+        return self._closed
 
     def _delete_left_over(self) -> None:
         """Delete the buffers of processes of ours that are gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from swarmcomm import clock
@@ -40,12 +41,14 @@ class Outbox:
         self._entries: list[tuple[str, list[bytes]] | Lost] = []
         self._sizes: Counter[str] = Counter()
         self._size = 0
-        self._changed = threading.Condition()
+        # No Condition: it is Python, and an interrupt within it leaves it locked for ever.
+        self._lock = threading.Lock()
+        self._news: SimpleQueue[None] = SimpleQueue()
         self._end: TmuxError | None = None
 
     def put(self, pane_id: str, data: bytes) -> None:
         """Add what *pane_id* printed; the pane with most in the queue loses it if that is full."""
-        with self._changed:
+        with self._lock:
             last = self._entries[-1] if self._entries else None
             if isinstance(last, tuple) and last[0] == pane_id:
                 last[1].append(data)
@@ -56,26 +59,26 @@ class Outbox:
             if self._size > self._limit:
                 loser = self._sizes.most_common(1)[0][0]
                 self._drop(loser, Lost(loser, "whoever watches was too slow"))
-            self._changed.notify_all()
+            self._tell()
 
     def lose(self, pane_id: str | None, reason: str) -> None:
         """Say that output may be missing from here on; once is enough."""
-        with self._changed:
+        with self._lock:
             lost = Lost(pane_id, reason)
             if self._entries[-1:] != [lost]:
                 self._entries.append(lost)
-            self._changed.notify_all()
+            self._tell()
 
     def drop(self, pane_id: str) -> None:
         """Drop what there is of *pane_id*: a newer look at it is known."""
-        with self._changed:
+        with self._lock:
             self._drop(pane_id, None)
 
     def end(self, error: TmuxError) -> None:
         """Let :meth:`take` raise *error* once what is there was taken; the first one counts."""
-        with self._changed:
+        with self._lock:
             self._end = self._end or error
-            self._changed.notify_all()
+            self._tell()
 
     def take(self, timeout_s: float) -> list[Output | Lost]:
         """Return all that is there, and leave nothing; blocks up to *timeout_s* for the first.
@@ -84,21 +87,29 @@ class Outbox:
             TmuxError: nothing will come any more.
         """
         end = clock.monotonic() + timeout_s
-        with self._changed:
-            while not self._entries:
-                if self._end:
-                    raise self._end
-                left = end - clock.monotonic()
-                if left <= 0:
-                    return []
-                self._changed.wait(left)
-            entries, self._entries = self._entries, []
-            self._sizes.clear()
-            self._size = 0
+        while not (entries := self._taken()):
+            try:
+                self._news.get(timeout=max(0.0, end - clock.monotonic()))
+            except Empty:
+                return []
         return [
             each if isinstance(each, Lost) else Output(each[0], b"".join(each[1]))
             for each in entries
         ]
+
+    def _taken(self) -> list[tuple[str, list[bytes]] | Lost]:
+        with self._lock:
+            if self._end and not self._entries:
+                self._tell()  # whoever else waits
+                raise self._end
+            entries, self._entries = self._entries, []
+            self._sizes.clear()
+            self._size = 0
+            return entries
+
+    def _tell(self) -> None:
+        if self._news.empty():
+            self._news.put(None)
 
     def _drop(self, pane_id: str, instead: Lost | None) -> None:
         kept: list[tuple[str, list[bytes]] | Lost] = []
