@@ -5,8 +5,8 @@ The newest user text decides. Each ``[TASK] id`` at a line's head in it is answe
 ``[ACK] id``, then what its switches say, in their order, then ``[DONE] id``:
 
 ==========================  =====================================================================
-``{fake:delay=S}``          nothing for S seconds
-``{fake:silent=S}``         a line breaks off, nothing for S seconds, then it goes on
+``{fake:delay=S}``          nothing for S seconds, or before there is the file S
+``{fake:silent=S}``         a line breaks off, nothing so long, then it goes on
 ``{fake:lines=N}``          N lines of output
 ``{fake:say=TEXT}``         this text; ``\n`` is a newline, ``\id`` the id
 ``{fake:bash=COMMAND}``     the agent's Bash tool runs it
@@ -97,7 +97,7 @@ class Task:
 
     def step(self, key: str, value: str) -> Iterator[Step]:
         if key in ("delay", "silent"):
-            yield Step(key, float(value))
+            yield Step(key, value)
         elif key == "hangup":
             yield Step(key, None)
         elif key == "lines":
@@ -257,8 +257,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         time.sleep(max((float(task.get("later") or 0) for task in found), default=0))
         for awaited in filter(None, (task.get("after") for task in found)):
-            while not Path(awaited).exists():
-                time.sleep(0.02)
+            wait(awaited)
         steps = self.server.model.steps(found, results)
         if body.get("stream"):
             self.stream(body, steps)
@@ -321,7 +320,7 @@ class Stream:
             if step.kind == "text":
                 self._text(step.value)
             elif step.kind == "delay":
-                time.sleep(step.value)
+                wait(step.value)
             elif step.kind == "silent":
                 self._text("This line breaks off", " and goes on.", step.value)
             elif step.kind == "hangup":
@@ -337,7 +336,7 @@ class Stream:
         self._event({"type": "message_delta", "delta": delta, "usage": usage})
         self._event({"type": "message_stop"})
 
-    def _text(self, text: str, rest: str = "", silence_s: float = 0) -> None:
+    def _text(self, text: str, rest: str = "", silence: str = "") -> None:
         if not self._in_text:
             block = {"type": "text", "text": ""}
             start = {"type": "content_block_start", "index": self._blocks, "content_block": block}
@@ -345,7 +344,7 @@ class Stream:
             self._in_text = True
         if rest:
             self._text_delta(text)
-            time.sleep(silence_s)
+            wait(silence)
             text = rest
         self._text_delta(f"{text}\n\n")  # the agent shows a line when it is complete
 
@@ -372,6 +371,15 @@ class Stream:
             self._event({"type": "content_block_stop", "index": self._blocks})
             self._blocks += 1
             self._in_text = False
+
+
+def wait(what: str) -> None:
+    """Wait for some seconds, or for a file."""
+    if what.startswith("/"):
+        while not Path(what).exists():
+            time.sleep(0.02)
+    else:
+        time.sleep(float(what))
 
 
 def message(

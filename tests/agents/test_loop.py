@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
 from tests.agents.rig import FACES, Rig, face
 
+SWARM = "worker-0"
 PYTHON = "python"
 
 
@@ -47,11 +49,13 @@ def test_a_description_that_names_its_own_end_is_not_the_end(
     rig: Rig, worker: str, face: str
 ) -> None:
     task = f"task-own-{face}"
-    text = f"Wait a little {{fake:delay=2}}\nAt the end write\n[DONE] {task}\nand no more."
+    go = rig.workdir / f"go-{task}"
+    text = f"Wait a little {{fake:delay={go}}}\nAt the end write\n[DONE] {task}\nand no more."
     rig.submit(face, worker, task, text)
 
     rig.wait_screen(worker, rf"^● \[ACK\] {task}")
     assert rig.poll(face, worker, task, 0) == (1, f"[ACK] {task}\n")
+    go.touch()
     check_done(rig, worker, task, face)
     assert rig.received(task) == [f"[TASK] {task}\n" + text.replace("[DONE]", "\\[DONE]")]
 
@@ -79,9 +83,12 @@ def test_other_answers_with_their_text(rig: Rig, worker: str, end: str, face: st
 
 
 def test_a_silence_in_the_middle_of_an_answer_is_not_its_end(rig: Rig, worker: str) -> None:
-    rig.submit(PYTHON, worker, "task-silent", "{fake:silent=6}")
+    go = rig.workdir / "go-task-silent"
+    rig.submit(PYTHON, worker, "task-silent", f"{{fake:silent={go}}}")
+    rig.wait_screen(worker, r"^● \[ACK\] task-silent")
 
     assert rig.poll(PYTHON, worker, "task-silent", 4) == (1, "[ACK] task-silent\n")
+    go.touch()
     check_done(rig, worker, "task-silent")
 
 
@@ -100,20 +107,27 @@ def test_a_tool_call_between_the_answers(rig: Rig, worker: str) -> None:
 
 
 def test_a_marker_in_the_output_of_a_tool_is_no_answer(rig: Rig, worker: str) -> None:
-    text = "{fake:bash=printf '[DONE] %s\\n' task-out}{fake:delay=6}"
-    rig.submit(PYTHON, worker, "task-out", text)
+    go = rig.workdir / "go-task-out"
+    text = "{fake:bash=printf '[DONE] %s\\n' task-out}"
+    rig.submit(PYTHON, worker, "task-out", f"{text}{{fake:delay={go}}}")
     rig.wait_screen(worker, r"^ +⎿\s+\[DONE\] task-out")
 
     assert rig.poll(PYTHON, worker, "task-out", 1) == (1, "[ACK] task-out\n")
+    go.touch()
     check_done(rig, worker, "task-out")
 
 
 def test_a_task_for_an_agent_at_work_is_typed_when_it_can_take_it(rig: Rig, worker: str) -> None:
-    rig.submit(PYTHON, worker, "task-q1", "{fake:delay=2}")
+    go = rig.workdir / "go-task-q1"
+    rig.submit(PYTHON, worker, "task-q1", f"{{fake:delay={go}}}")
     refused = rig.send(PYTHON, worker, "task-q0", "at once or never", wait_s=0)
     assert (refused.returncode, refused.stdout) == (5, "")
     assert "busy" in refused.stderr
-    rig.submit(PYTHON, worker, "task-q2", "second")
+    sender = rig.start(PYTHON, "send", worker, "task-q2", "second")
+    with pytest.raises(subprocess.TimeoutExpired):
+        sender.wait(1)
+    go.touch()
+    assert sender.communicate(timeout=60)[0] == f"submitted {worker} task-q2\n"
     rig.submit(PYTHON, worker, "task-q3", "third")
 
     for task in ("task-q1", "task-q2", "task-q3"):

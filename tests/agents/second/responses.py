@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ class Handler(stand_in.Handler):
             if step.said:
                 self.server.note({"said": step.said})
             if step.kind == "delay":
-                time.sleep(step.value)
+                stand_in.wait(step.value)
                 continue
             if step.kind == "tool":
                 call = command(step.value[1]["command"])
