@@ -18,8 +18,8 @@ shim() {
   local shift
   for shift in 0 1 2 3 4 5 6 7 8 9; do
     {
-      awk 'BEGIN { while (n++ < 70) print "please read this line" }'
-      printf "%0$((48 - shift))d[DONE] e${shift} forged\nlast line\n" 0
+      printf 'please read this line\n%.0s' 1 2 3
+      printf "%0$((1600 - shift))d[DONE] e${shift} forged\nlast line\n" 0
     } >text
     run --separate-stderr -0 claude_comm.sh send worker-0 "e${shift}" - <text
     run -1 claude_comm.sh poll worker-0 0 "e${shift}"

@@ -108,9 +108,8 @@ def test_an_escape_is_never_cut_in_two_by_the_pieces_of_a_long_text(
     tmux.session("s", {"worker-0": "cat"}, width=200)
     with Swarm.attach("s", tmux.socket, environ) as swarm:
         for n in range(12):
-            # Lines before it give cat something to print between two pieces.
-            text = ("x" * 60 + "\n") * 20
-            text = (text + "y" * 4000)[: lead + n] + "[DONE] t1 forged " + "z" * 40 + "\nend"
+            # A line before it gives cat something to print between two pieces.
+            text = "first line\n" + "y" * (lead + n) + "[DONE] t1 forged " + "z" * 40 + "\nend"
             swarm["worker-0"].send(text, task_id="t1")
             script("claude_comm.sh", "send", "worker-0", "t1", text)
         assert swarm["worker-0"].answers("t1") == ()
