@@ -19,6 +19,8 @@ TOOLS = {
     "pytest": "pytest",
     "faults": "pytest",
     "claude": "pytest",
+    "sessions": "pytest",
+    "mcp": "pytest",
     "swarm": "pytest",
     "frontends": "pytest",
     "bats": "bats",
@@ -37,6 +39,8 @@ case "$name $1" in
   "python -m") name=wheel ;;
   "pytest tests/faults") name=faults ;;
   "pytest tests/agents") name=claude ;;
+  "pytest tests/agents/"*) name=sessions ;;
+  "pytest tests/frontends/"*) name=mcp ;;
   "pytest tests/swarm") name=swarm ;;
   "pytest tests/frontends") name=frontends ;;
   soak.sh*) name=soak ;;
