@@ -32,18 +32,19 @@ def test_a_master_starts_a_child_that_starts_none_by_command_by_tool_and_by_bash
         empty += [f"TMUX_TMPDIR={sockets}", f"PYTHONPATH={ROOT}"]
         single = [*UP[:3], "hooks", "create-session", "child", "child_web_task_8"]
         tries = [UP, [*UNSET, *UP], [*empty, *UP], BASH, [*UNSET, *BASH], [*empty, *BASH], single]
-        steps = [
-            f"{{fake:bash={shlex.join(words)} >try-{number} 2>&1; echo $? >>try-{number}}}"
+        at_once = "".join(
+            f"({shlex.join(words)} >try-{number} 2>&1; echo $? >>try-{number}) & "
             for number, words in enumerate(tries)
-        ]
-        steps.append(use("create_session", session_name="child_web_task_9"))
+        )
+        steps = f"{{fake:bash={at_once}wait}}"
+        steps += use("create_session", session_name="child_web_task_9")
 
         settings = rig.workdir / ".claude" / "settings.json"
         settings.parent.mkdir()
         settings.write_text('{"permissions": {"allow": ["Bash"], "defaultMode": "default"}}')
         rig.launch("--agent", "claude", windows="master")
         see_the_tools(rig, "master")
-        start = use("create_session", session_name=CHILD, task="".join(steps))
+        start = use("create_session", session_name=CHILD, task=steps)
         rig.submit("python", "master", "task-1", start)
         assert rig.poll("python", "master", "task-1", 60)[0] == 0, rig.all_text("master")
         done = rig.face("python", "--session", CHILD, "poll", "child", "60", "7", "--until", "DONE")
