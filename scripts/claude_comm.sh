@@ -38,8 +38,8 @@ done
 readonly TEXT_MAX=65536      # bytes of a text
 readonly STEP_MS=30          # between two looks while typing
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
-readonly ALIKE_MS=300        # for a piece that changes nothing on the screen
-readonly READY_MS=700        # for the box to come back after a text that has just left
+readonly ALIKE_MS=3000       # for a piece that changes nothing on the screen; a busy machine needs 2 s
+readonly READY_MS=700        # for the box to come back after a text that has just left, and to be painted
 readonly CLEAR_BURST='15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15 15' # C-u for a left-over
 readonly CLEAR_BURSTS=100    # an agent may need two C-u for a line, and drops longer bursts
 readonly PLAIN_LINES=200     # of a text that names its own answers, in a plain terminal
@@ -256,19 +256,19 @@ stands_alone() {
 }
 
 # has_arrived: it stands and was not there before. The box was empty before the first piece. In a
-# full one the cursor may end each piece at one place, and equal lines may look alike: then it is
-# taken after a while, however many looks a busy machine has for that.
+# full one the cursor tells a piece from one that may end in the same words; where it ends both at
+# one place, the piece is taken after a while, however many looks a busy machine has for that.
 has_arrived() {
   stands || return
   if [[ -n "${whole}" ]]; then stands_alone; return; fi
   [[ "${cursor}" == "${before}" ]] || return 0
   [[ -n "${ready}" ]] || return
-  [[ "${shown}" == "${last_shown}" ]] || return 0
+  [[ "${last_tail}" == *"${tail}" || "${tail}" == *"${last_tail}" ]] || return 0
   clock
   ((now >= alike_till))
 }
 see_arrive() {
-  local last_shown="${shown}" alike_till deadline
+  local alike_till deadline
   deadline_in "${ALIKE_MS}"
   alike_till="${deadline}"
   within "${SEEN_MS}" has_arrived || {
@@ -277,7 +277,7 @@ see_arrive() {
       problem='something else stands in its box beside the text'
     die 4 "window ${window}: ${problem}, so Enter was not pressed"
   }
-  before="${cursor}" whole='' unseen=''
+  before="${cursor}" last_tail="${tail}" whole='' unseen=''
 }
 
 # has_left CURSOR: an agent takes an Enter that it swallows for a newline, and its cursor moves too.
@@ -320,7 +320,7 @@ type_text() {
     open="${reply}"
   fi
   see_start || return
-  before="${cursor}" before_row="${row}" before_history="${history}" by_line='' shown=''
+  before="${cursor}" before_row="${row}" before_history="${history}" by_line='' shown='' last_tail=''
   [[ -n "${ready}" || ("$1" == '' && "${text}" != *$'\n'*) ]] || by_line=1
   {
     IFS=' ' read -r longest lines whole || reader_ran 1
@@ -353,14 +353,18 @@ stands_still() {
 }
 
 # press_enter: while the text is seen to stand there, once more where it did not leave: no Enter may
-# answer a dialog that has opened.
+# answer a dialog that has opened. A single look may fall into a repaint; after the first Enter, a text
+# that stands there no more has left.
 press_enter() {
-  local patience typed
+  local patience typed=''
   [[ "${pause:-0}" == 0 ]] || nap "${pause}"
   for patience in ${LEFT_MS}; do
-    stands || die 4 "window ${window}: the text no longer stood at the cursor at Enter"
-    typed="${cursor}"
-    press 0d || die 4 "window ${window}: Enter was not pressed, ${problem}"
+    if within "${READY_MS}" stands; then
+      typed="${cursor}"
+      press 0d || die 4 "window ${window}: Enter was not pressed, ${problem}"
+    elif [[ -z "${typed}" ]]; then
+      die 4 "window ${window}: the text no longer stood at the cursor at Enter"
+    fi
     within "${patience}" has_left "${typed}" && return
   done
   die 4 "window ${window}: Enter was pressed and the text was not seen to leave; look at it"

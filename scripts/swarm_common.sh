@@ -342,6 +342,11 @@ function size() { # of the next piece; the first one in a box is seen whole
   if (!room || pieces) return piece
   return match(left, /^[ \t\n]*[^ \t\n][^\n]*\n[^\n]*\n/) && RLENGTH < room ? RLENGTH : room
 }
+function last_of(s) { # the end of its last line that is not blank
+  sub(/[ \t\n]+$/, "", s); sub(/.*\n/, "", s)
+  return substr(s, length(s) > 24 ? length(s) - 23 : 1)
+}
+function alike(a, b) { return length(a) < length(b) ? alike(b, a) : substr(a, length(a) - length(b) + 1) == b }
 function type_bytes(all,  most, n, p, i) { # what is left in pieces of hex, and the end of the text up to each (W4, W7)
   for (most = size(); length(left) > most || (all && left != ""); most = size()) {
     n = length(left) > most ? most : length(left)
@@ -354,10 +359,16 @@ function type_bytes(all,  most, n, p, i) { # what is left in pieces of hex, and 
       }
     }
     p = substr(left, 1, n)
+    if (room && pieces && (p ~ /\n$/) == newline && alike(tail(E[pieces - 1]), tail(last_of(end p)))) { # only the cursor tells
+      if (newline) n -= n > 1
+      else if (match(p, /\n[^\n]*$/)) n = RSTART
+      p = substr(left, 1, n)
+    }
+    newline = p ~ /\n$/
     if (!pieces && room) sole = "=" squeeze(p)
     for (i = 1; i <= n; i++) P[pieces] = P[pieces] " " hex[substr(p, i, 1)]
-    end = end p; p = end; sub(/[ \t\n]+$/, "", p); end = substr(end, length(p) + 1); sub(/.*\n/, "", p)
-    E[pieces++] = p = substr(p, length(p) > 24 ? length(p) - 23 : 1); end = p (end ~ /\n/ ? "\n" : end)
+    p = end p; E[pieces] = end = last_of(p)
+    sub(/.*[^ \t\n]/, "", p); end = end (p ~ /\n/ ? "\n" : p); pieces++
     left = substr(left, n + 1)
   }
 }

@@ -18,7 +18,7 @@ from swarmcomm.protocol.grammar import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 #: Bytes of a description. Well below what any shell takes as one argument (128 KiB on Linux).
 DESCRIPTION_MAX_BYTES = 65_536
@@ -152,29 +152,42 @@ def pieces(text: str, limit: int) -> list[str]:
     marker and its id: what a program prints between two pieces must not bring that marker to the
     head of a row (protocol.md W4).
     """
+    return list(_cut(text, 0, limit, is_box=False))
+
+
+def _cut(text: str, start: int, limit: int, *, is_box: bool) -> Iterator[str]:
+    """Yield *text* from *start* on; see :func:`pieces` and :func:`box_pieces`."""
     kept = [match.span() for match in _ESCAPABLE.finditer(text) if match[1]]
-    found: list[str] = []
-    start = 0
-    while byte_length(text[start:]) > limit:
-        end = start + len(cut(text[start : start + limit], limit))
-        newline = text.rfind("\n", start, end)
-        if newline >= 0:
-            end = newline + 1
-        else:
-            end = next((a for a, b in kept if start < a < end < b), end)
-        found.append(text[start:end])
+    while start < len(text):
+        end = len(text)
+        if byte_length(text[start:]) > limit:
+            end = start + len(cut(text[start : start + limit], limit))
+            newline = text.rfind("\n", start, end)
+            if newline >= 0:
+                end = newline + 1
+            else:
+                end = next((a for a, b in kept if start < a < end < b), end)
+        before, so_far = text[:start], text[:end]
+        same_row = before.endswith("\n") == so_far.endswith("\n")
+        if is_box and same_row and may_end_alike(before, so_far):
+            if text[end - 1] == "\n":
+                end = max(end - 1, start + 1)
+            else:
+                end = text.rfind("\n", start, end) + 1 or end
+        yield text[start:end]
         start = end
-    return [*found, text[start:]] if start < len(text) else found
 
 
 def box_pieces(text: str, row: int, limit: int) -> list[str]:
-    """Return *text* as :func:`pieces`, but the first one small enough to be seen whole in a box.
+    """Return *text* as :func:`pieces`, but so that each is seen to arrive in a box (W4).
 
-    It has at most *row* bytes (16 at the least), and two lines and the blanks before them (W4).
+    The first one is seen whole: it has at most *row* bytes (16 at the least), and two lines and
+    the blanks before them. Where two end in the same words, only the cursor tells them apart in a
+    full box, so one of them ends behind a newline and the other does not.
     """
     begin = _BEGIN.match(text)
     head = pieces(begin[0] if begin else text, max(16, min(row, limit)))[0]
-    return [head, *pieces(text[len(head) :], limit)]
+    return [head, *_cut(text, len(head), limit, is_box=True)]
 
 
 def has_escape(text: str) -> bool:
@@ -195,6 +208,12 @@ def tail(text: str) -> str:
     line = text.rstrip(" \t\n").rpartition("\n")[2]
     end = line.encode("utf-8", "surrogatepass")[-TAIL_BYTES:]
     return _visible(end.decode("utf-8", "replace"))[-TAIL_LENGTH:]
+
+
+def may_end_alike(before: str, text: str) -> bool:
+    """Return whether the tail of *text* may stand at the cursor when only *before* has arrived."""
+    one, other = tail(before), tail(text)
+    return one.endswith(other) or other.endswith(one)
 
 
 def ends_with_tail(screen: str, tail: str) -> bool:

@@ -210,12 +210,15 @@ def _type_and_enter(
         if unseen:
             return Delivery(Outcome.TYPED, f"{unseen}, so Enter was not pressed")
         clock.sleep(sight.manner.pause_s)
+        typed: Pane | None = None
         for patience in (settings.LEFT_S, settings.LEFT_AGAIN_S):
-            typed = sight.address.look()
-            if not sight.still_stands(text, start.pane):
+            # A single look may fall into a repaint.
+            if wait_until(settings.LEFT_S, partial(sight.still_stands, text, start.pane)):
+                typed = sight.address.look()
+                enter()
+            elif typed is None:
                 # A dialog may have opened, or a person has typed: no Enter into that.
                 return Delivery(Outcome.TYPED, "the text no longer stood at the cursor at Enter")
-            enter()
             left = partial(sight.has_left, text, start.pane, typed)
             if wait_until(patience, partial(_either, left, heard)):
                 turn.forget_left_over()

@@ -112,7 +112,7 @@ class Sight:
         if self.manner.ready is None:
             return self._plain_arrival(text, before)
         began = clock.monotonic()
-        looks_alike = bool(already) and protocol.tail(text) == protocol.tail(already)
+        looks_alike = bool(already) and protocol.may_end_alike(already, text)
 
         def has_arrived() -> bool:
             pane = self.address.look()

@@ -37,10 +37,12 @@ def test_a_long_task_is_taken_and_done(fullscreen: Rig, face: str) -> None:
 def test_a_text_whose_pieces_end_at_the_same_place(fullscreen: Rig, face: str) -> None:
     task, text = f"task-same-{face}", "123456789\n" * 500 + "end"
     sent = fullscreen.send(face, "worker-0", task, text)
-    if sent.returncode:
-        fullscreen.press("worker-0", "C-c")
-        fullscreen.wait_ready("worker-0")
+    try:
+        assert sent.stdout == f"submitted worker-0 {task}\n", sent.stderr
+    finally:
+        if sent.returncode:
+            fullscreen.press("worker-0", "C-c")
+            fullscreen.wait_ready("worker-0")
 
-    assert sent.stdout == f"submitted worker-0 {task}\n", sent.stderr
     wait_for(lambda: fullscreen.received(task), "the task at the model")
     assert fullscreen.received(task) == [f"[TASK] {task}\n{text}"]

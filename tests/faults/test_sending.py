@@ -306,6 +306,20 @@ def still_box(tmux: Tmux, folder: Path, mode: str) -> str:
     return pane
 
 
+def test_a_slow_agent_never_has_two_pieces_to_read_though_their_lines_are_the_same(
+    tmux: Tmux, face: Send, tmp_path: Path
+) -> None:
+    """In a full box only the cursor tells them apart, and what is not seen comes all at once."""
+    still_box(tmux, tmp_path, "slow")
+    (tmp_path / "frozen").unlink()
+    lines = "123456789\n" * 280 + "123456789"
+    done = face("send", "worker-0", "t1", "-", stdin=lines + "\n")
+    assert (done.returncode, done.stdout) == (0, "submitted worker-0 t1\n"), done.stderr
+    assert (tmp_path / "got").read_text() == f"[TASK] t1\n{lines}\n.\n"
+    brackets = (700 // 10 + 1) * len("\x1b[200~\x1b[201~")
+    assert max(map(int, (tmp_path / "reads").read_text().split())) <= 700 + brackets
+
+
 def wait_typed(tmux: Tmux, pane: str, task: str) -> None:
     words = ("show", "-pqv", "-t", pane, "@swarm_typing")
     wait_for(lambda: tmux.run(*words) == f"{task}\n", "the first piece")

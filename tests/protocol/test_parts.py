@@ -271,6 +271,20 @@ def test_the_first_piece_in_a_box_is_small(text: str, first: str) -> None:
     assert (found[0], "".join(found)) == (first, text)
 
 
+@pytest.mark.parametrize("end", ["", "123456789", "123456789\n", "end"])
+def test_no_piece_in_a_box_ends_as_the_one_before_it(end: str) -> None:
+    """The cursor stands behind the same words, so a newline between them has to tell."""
+    for limit in (16, 40, 45, 700):
+        text = "123456789\n" * 300 + end
+        found = box_pieces(text, 20, limit)
+        assert "".join(found) == text
+        assert max(map(len, found)) <= limit
+        ends = [piece.endswith("\n") for piece in found]
+        for n in range(1, len(found)):
+            before, here = "".join(found[:n]), "".join(found[: n + 1])
+            assert tail(before) != tail(here) or ends[n - 1] != ends[n], (limit, n)
+
+
 def test_a_piece_ends_behind_a_newline_where_it_can() -> None:
     assert pieces("one\ntwo\nthree four five", 16) == ["one\ntwo\n", "three four five"]
     assert pieces("", 16) == []

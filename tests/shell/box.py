@@ -5,9 +5,10 @@ stands at its end. LF is a newline in it, CR submits it, C-u clears its last lin
 of a paste are taken off. FOLDER/got is what was submitted, each with a line "." after it, and
 FOLDER/keys every byte that was read. Modes, the first three till FOLDER/calm is there: dialog (one
 is open), dialog-hidden (the cursor stands above its choice), busy (the footer says so); swallows
-and swallows-one (Enter is a newline, always or once); deaf (C-u does nothing). A dialog also
-opens when FOLDER/dialog is there, and no key is read while FOLDER/frozen is. What was submitted
-last is echoed above the box, behind the same sign.
+and swallows-one (Enter is a newline, always or once); deaf (C-u does nothing); slow (what it reads
+is painted after SLOW_S). A dialog also opens when FOLDER/dialog is there, and no key is read while
+FOLDER/frozen is. FOLDER/reads has the number of bytes of each read. What was submitted last is
+echoed above the box, behind the same sign.
 """
 
 import os
@@ -19,6 +20,7 @@ import tty
 from pathlib import Path
 
 WIDTH, ROWS = 116, 10
+SLOW_S = 0.8
 
 
 def main(folder: Path, mode: str) -> None:
@@ -38,6 +40,9 @@ def main(folder: Path, mode: str) -> None:
                 time.sleep(0.05)
             keys, now = os.read(0, 65536), mode_now(folder, mode)
             note(folder / "keys", keys)
+            note(folder / "reads", b"%d\n" % len(keys))
+            if now == "slow":
+                time.sleep(SLOW_S)
             for at in range(len(keys)):
                 key = keys[at : at + 1]
                 if now.startswith("dialog"):

@@ -117,8 +117,9 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
   tm set -p -t "$(pane worker-0)" scroll-on-clear off || : # from tmux 3.3 on
   printf '#!/bin/sh\ncase "$*" in *capture-pane*) sleep 0.6 ;; esac\nexec tmux "$@"\n' >slow
   chmod +x slow
-  SWARM_TMUX="${PWD}/slow" run -0 claude_comm.sh send worker-0 t1 "$(yes 'nineteen characters' | head -n 18)"
-  [[ "$(got | grep -c '^nineteen characters$')" == 18 ]]
+  printf '%0240d' 0 >text # the box shows the end of a line
+  SWARM_TMUX="${PWD}/slow" run -0 claude_comm.sh send worker-0 t1 - <text
+  [[ "$(got)" == $'[TASK] t1\n'"$(cat text)"$'\n.' ]]
 }
 
 @test "a left-over of many lines is cleared to its first" {
