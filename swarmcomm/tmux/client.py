@@ -22,6 +22,7 @@ from swarmcomm.tmux.server import failure, no_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from swarmcomm.tmux.control import Message
 
@@ -30,6 +31,9 @@ _PIPE_BYTES = 1 << 20
 
 #: Seconds between two looks whether the client was closed while a full pipe is waited for.
 _STEP_S = 0.1
+
+#: Seconds for a client that is not attached yet to end by itself.
+_END_S = 1.0
 
 #: Seconds without a word after which tmux is given something to answer. One that pauses all panes
 #: at once, since they are too fast, falls asleep on what it has to say (3.3a).
@@ -89,14 +93,25 @@ class Guard:
     """A process that kills the clients it was told of when ours ends, however that happens.
 
     Left alone under a flood, tmux 3.3a waits for ever to write to such a client: the programs in
-    the panes stand still, and the server cannot be ended.
+    the panes stand still, and the server cannot be ended. A client that has just begun is let
+    finish, and all end in their turn, see :mod:`~swarmcomm.tmux.turn`.
     """
 
-    _SCRIPT = 'while read -r pid; do set -- "$@" "$pid"; done; kill -9 "$@" 2>/dev/null'
+    _SCRIPT = """
+    while read -r pid; do set -- "$@" "$pid"; done
+    sleep 0.5
+    kills='kill -9 "$@" 2>/dev/null; sleep 0.05'
+    if command -v flock >/dev/null; then
+      flock -w 1 "$0" /bin/sh -c "$kills" sh "$@"
+    else
+      eval "$kills"
+    fi
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, sockets: Path) -> None:
+        """Take the folder of the server's socket."""
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", self._SCRIPT, "sh"],
+            ["/bin/sh", "-c", self._SCRIPT, sockets],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -146,6 +161,7 @@ class Client:
         self._writing = threading.Lock()
         self._pending: deque[Request] = deque()
         self._lost = False
+        self._attached = False
         self._deadline_s = deadline_s
         self._nonce = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -156,6 +172,7 @@ class Client:
                 with contextlib.suppress(OSError):
                     fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             self._wait_attached(clock.monotonic() + deadline_s, deadline_s, stop_fd)
+            self._attached = True
         except BaseException:
             self.close()
             raise
@@ -243,11 +260,15 @@ class Client:
         with self._writing:
             while self._pending:
                 self._pending.popleft().lose()
-            # Killed, since a frozen server would never let it go; tmux is told by the socket.
-            self._process.kill()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe:
                     pipe.close()
+            if not self._attached:
+                # It ends by itself, and what it says to tmux of itself must not break off.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_END_S)
+            # Killed, since a frozen server would never let it go; tmux is told by the socket.
+            self._process.kill()
             self._process.wait()
 
     def _wait_attached(self, deadline: float, deadline_s: float, stop_fd: int) -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import clock
 from swarmcomm.errors import NotFoundError, TmuxError
-from swarmcomm.tmux import control, flow
+from swarmcomm.tmux import control, flow, turn
 from swarmcomm.tmux.client import NUDGE_S, Client, Guard
 from swarmcomm.tmux.flow import Flow, Snapshot
 from swarmcomm.tmux.outbox import Lost, Outbox, Output
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from swarmcomm.tmux.control import Message
@@ -31,6 +32,9 @@ QUEUE_BYTES = 64 << 20
 
 #: Seconds for a session or server that went to come back.
 _BACK_S = 5.0
+
+#: Seconds for other clients to have come or gone, before ours go.
+_CLOSE_S = 0.5
 
 #: Seconds between two attempts, the first and the longest.
 _RETRY_S = (0.05, 1.0)
@@ -66,12 +70,14 @@ class _Clients:
     output: Client
     command: Client
     flow: Flow
+    sockets: Path
 
     def close(self) -> None:
         # The guard first: the number of a process that was waited for can be another's.
         self.guard.close()
-        self.output.close()
-        self.command.close()
+        with turn.taken(self.sockets, _CLOSE_S):
+            self.output.close()
+            self.command.close()
 
 
 class Connection:
@@ -190,17 +196,20 @@ class Connection:
         self._thread.start()
 
     def _attach(self) -> _Clients:
-        guard = Guard()
+        sockets = self._server.sockets
+        guard = Guard(sockets)
         command: Client | None = None
-        try:
-            command = self._client(_COMMAND_FLAGS, guard)
-            output = self._client(_OUTPUT_FLAGS, guard)
-            return _Clients(guard, output, command, Flow(output, self._outbox))
-        except BaseException:
-            guard.close()
-            if command:
-                command.close()
-            raise
+        with turn.taken(sockets, self._server.deadline_s):
+            try:
+                command = self._client(_COMMAND_FLAGS, guard)
+                output = self._client(_OUTPUT_FLAGS, guard)
+                fetching = Flow(output, self._outbox)
+                return _Clients(guard, output, command, fetching, sockets)
+            except BaseException:
+                guard.close()
+                if command:
+                    command.close()
+                raise
 
     def _client(self, flags: str, guard: Guard) -> Client:
         # -N: attaching would start a server; -E: it would change the session's environment.
@@ -249,6 +258,8 @@ class Connection:
         pause_s = _RETRY_S[0]
         while not self._is_closed_within(pause_s):
             try:
+                # One that is frozen must not find many clients that begin when it goes on.
+                self._server.ask("has-session", "-t", f"={self._session}")
                 return self._attach()
             except NotFoundError as error:
                 if clock.monotonic() > end:

@@ -18,7 +18,7 @@ from swarmcomm.errors import (
     RefusedError,
     TmuxError,
 )
-from swarmcomm.tmux import guard, inherited
+from swarmcomm.tmux import guard, inherited, turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -172,7 +172,8 @@ def down(server: Server, session: str) -> None:
     """
     settings.check_session(session)
     try:
-        server.ask("kill-session", "-t", f"={session}")
+        with turn.taken(server.sockets, server.deadline_s):
+            server.ask("kill-session", "-t", f"={session}")
     except NotFoundError as error:
         raise NotFoundError(f"no session {session} ({error})") from error
 
@@ -290,7 +291,7 @@ def _make_session(
     then. One command list, since a user's ``destroy-unattached on`` would end the session at once.
     """
     assignments = [f"{name}={value}" for name, value in variables.items()]
-    reply = server.cmd(
+    argv = (
         *("new-session", "-d", "-P", "-F", "#{session_id}:#{window_index}"),
         *("-s", session, "-n", "stand-in", "-x", conf["WIDTH"], "-y", conf["HEIGHT"]),
         *("-c", _folder(workdir)),
@@ -304,6 +305,8 @@ def _make_session(
             for word in (";", "set-option", "-t", f"={session}:", name, value)
         ),
     )
+    with turn.taken(server.sockets, server.deadline_s):
+        reply = server.cmd(*argv)
     if reply.returncode == 0:
         return reply.stdout[0]
     if reply.stdout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from libtmux.common import tmux_cmd
 
 from swarmcomm import settings
 from swarmcomm.errors import MissingProgramError, NotFoundError, TmuxError
+from swarmcomm.tmux import turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,6 +150,11 @@ class Server(libtmux.Server):
         if reply.returncode == 0:
             return reply.text
         raise failure(args[0], " ".join(reply.stderr) or f"status {reply.returncode}")
+
+    @property
+    def sockets(self) -> Path:
+        """The folder in which the server's socket is."""
+        return turn.sockets(self.socket_name, self.environ or os.environ)
 
     def _check_version(self) -> None:
         said = Reply([str(self.tmux_bin), "-V"], self.deadline_s).text.strip()

@@ -84,7 +84,16 @@ def test_the_programs_get_the_same_arguments_and_environment(
 
 def comparable(text: str, socket: str) -> list[str]:
     """Return the lines that do not tell which shell or server it was."""
-    own = ("_=", "TMUX=", "TMUX_PANE=", "SHLVL=", "OLDPWD=", "PYTEST_CURRENT_TEST=", "LC_CTYPE=")
+    own = (
+        "_=",
+        "TMUX=",
+        "TMUX_PANE=",
+        "SHLVL=",
+        "OLDPWD=",
+        "PYTEST_CURRENT_TEST=",
+        "LC_CTYPE=",
+        "PS1=",
+    )
     return [
         normalised(line.replace(socket, "SOCKET"))
         for line in text.splitlines()

@@ -1,0 +1,67 @@
+"""Control clients of ours come and go one after the other.
+
+tmux up to 3.6 dies, with all that runs in it, of a control client that has begun to say who it is:
+where it is killed before it has ended (tmux #5004), and where another one leaves just then (#4980).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmcomm import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Seconds between two tries.
+_STEP_S = 0.005
+
+
+@contextlib.contextmanager
+def taken(folder: Path, wait_s: float) -> Iterator[None]:
+    """Hold the turn of all processes that use the servers whose sockets are in *folder*.
+
+    Blocks up to *wait_s* seconds, and goes on without it then: its holder may be frozen.
+    """
+    lock = _open(folder)
+    try:
+        if lock is not None:
+            _wait(lock, clock.monotonic() + wait_s)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def sockets(socket_name: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the folder where tmux puts its socket, by its own rule."""
+    inside = environ.get("TMUX", "").partition(",")[0]
+    if inside and not socket_name:
+        return Path(inside).parent
+    folder = Path(environ.get("TMUX_TMPDIR") or "/tmp")
+    return (folder if folder.is_dir() else Path("/tmp")) / f"tmux-{os.getuid()}"
+
+
+def _open(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _wait(lock: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if clock.monotonic() >= deadline:
+                return
+            clock.sleep(_STEP_S)
+        except OSError:  # a file system that knows no locks
+            return
+        else:
+            return

@@ -1,0 +1,133 @@
+"""tmux must not die of clients that come and go: whatever it dies of, all agents in it die too."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swarmcomm.errors import TmuxError
+from swarmcomm.tmux import turn
+from swarmcomm.tmux.client import Client, Guard
+from swarmcomm.tmux.connection import connect
+from swarmcomm.tmux.server import Server
+from tests.conftest import Tmux, wait_for
+
+#: Connections of each of so many processes. Without turns, one in 25 to 100 kills tmux 3.3a.
+CONNECTIONS, PROCESSES = 60, 4
+
+
+def side_by_side(what: Callable[..., None], *args: object) -> None:
+    """Run *what* in several processes at once; each ends with 0."""
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=what, args=args) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+
+
+def connect_often(socket: str) -> None:
+    for _ in range(CONNECTIONS):
+        connect(Server(socket, config_file="/dev/null"), "s").close()
+
+
+def interrupt_often(socket: str) -> None:
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    server = Server(socket, config_file="/dev/null")
+    for number in range(CONNECTIONS):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.002 * (1 + number % 40))
+            with connect(server, "s"):
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.parametrize("what", [connect_often, interrupt_often])
+def test_many_connections_at_once_do_not_kill_the_server(
+    tmux: Tmux, monkeypatch: pytest.MonkeyPatch, what: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
+    tmux.session("s", {"w": "cat"})
+    alive = tmux.run("display-message", "-p", "#{pid}")
+    side_by_side(what, tmux.socket)
+    assert tmux.run("display-message", "-p", "#{pid}") == alive
+
+
+def test_a_client_that_is_not_attached_yet_ends_by_itself(tmp_path: Path) -> None:
+    """One that is killed while it says who it is takes the server with it."""
+    program, ended = tmp_path / "tmux", tmp_path / "ended"
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\necho itself >{ended}\n")
+    program.chmod(0o700)
+    stop_fd, stopper = os.pipe()
+    os.write(stopper, b".")
+    guard = Guard(tmp_path)
+    with pytest.raises(TmuxError, match="was closed"):
+        Client([str(program)], 10.0, stop_fd, guard)
+    guard.close()
+    assert ended.read_text() == "itself\n"
+    for fd in (stop_fd, stopper):
+        os.close(fd)
+
+
+def test_who_has_no_turn_waits_for_who_has_it_and_not_for_ever(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        with turn.taken(tmp_path, 20):
+            order.append("second")
+
+    thread = threading.Thread(target=other)
+    with turn.taken(tmp_path, 20):
+        thread.start()
+        with turn.taken(tmp_path, 0.05):
+            order.append("went on without it")
+        order.append("first")
+    thread.join(20)
+    assert order == ["went on without it", "first", "second"]
+
+
+def test_a_folder_that_is_not_there_stops_nobody(tmp_path: Path) -> None:
+    with turn.taken(tmp_path / "none", 20):
+        pass
+
+
+def test_a_holder_that_was_killed_has_its_turn_no_more(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        lock = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (tmp_path / "held").touch()
+        signal.pause()
+    wait_for((tmp_path / "held").exists, "the other's turn")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    lock = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(lock)
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "folder"),
+    [
+        (None, {}, "/tmp/tmux-{uid}"),
+        ("x", {"TMUX_TMPDIR": "/"}, "/tmux-{uid}"),
+        ("x", {"TMUX_TMPDIR": "/nowhere"}, "/tmp/tmux-{uid}"),
+        (None, {"TMUX": "/a/b/default,1,0", "TMUX_TMPDIR": "/"}, "/a/b"),
+        ("x", {"TMUX": "/a/b/default,1,0", "TMUX_TMPDIR": "/"}, "/tmux-{uid}"),
+    ],
+)
+def test_the_folder_is_the_one_that_tmux_takes(
+    name: str | None, environ: dict[str, str], folder: str
+) -> None:
+    assert str(turn.sockets(name, environ)) == folder.format(uid=os.getuid())
