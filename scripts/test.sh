@@ -2,7 +2,7 @@
 # Usage: test.sh
 #
 # Runs every check of swarmcomm and ends with 0 where all passed. A check that fails is named, and
-# the others go on; what it printed follows at the end. Six checks at most run at a time.
+# the others go on; what it printed follows at the end. Seven checks at most run at a time.
 #
 # The checks have a home and a place for tmux sockets of their own: the user's tmux is never touched.
 set -uo pipefail
@@ -22,24 +22,21 @@ main() {
   trap 'exit 130' INT TERM
   stand_alone
   say "some tests run in the background, since they mostly wait; the others go on meanwhile"
-  # Six lanes that take about as long as each other.
+  # Seven lanes that take about as long as each other.
   local coordination=(tests/agents/test_{guard,hooks_settings,mcp,plugin,session_hooks,story}.py)
   local mcp=(tests/frontends/test_mcp{,_faults,_inspector}.py)
   set -m
-  {
-    check claude pytest tests/agents -p no:cacheprovider "${coordination[@]/#/--ignore=}"
-    check soak limited scripts/soak.sh watching 60
-  } &
+  check claude pytest tests/agents -p no:cacheprovider "${coordination[@]/#/--ignore=}" &
   lanes+=($!)
   {
     check sessions pytest "${coordination[@]}" -p no:cacheprovider
-    check bats limited bats --print-output-on-failure tests/shell
+    check mcp pytest "${mcp[@]}" -p no:cacheprovider
+    check soak limited scripts/soak.sh watching 60
   } &
   lanes+=($!)
-  {
-    check faults pytest tests/faults -p no:cacheprovider
-    check mcp pytest "${mcp[@]}" -p no:cacheprovider
-  } &
+  check faults pytest tests/faults -p no:cacheprovider &
+  lanes+=($!)
+  check bats bats_check &
   lanes+=($!)
   check swarm pytest tests/swarm tests/tmux -p no:cacheprovider &
   lanes+=($!)
@@ -99,6 +96,14 @@ last_line() { sed -e '/[^[:space:]]/!d' "$1" | tail -n 1 | cut -c 1-100; }
 # that too.
 limited() {
   if type -P timeout >/dev/null; then timeout 300 "$@"; else "$@"; fi
+}
+
+bats_check() {
+  local file failed=0
+  for file in tests/shell/*.bats; do
+    limited bats --print-output-on-failure "${file}" || failed=1
+  done
+  return "${failed}"
 }
 
 shell_check() {
