@@ -79,7 +79,7 @@ untouched() { [[ ! -s keys && ! -e got ]]; }
 @test "a dialog that opens before Enter gets none" {
   server worker-0="$(box)"
   with_box worker-0
-  tm set -p -t "$(pane worker-0)" @swarm_pause 1500
+  tm set -p -t "$(pane worker-0)" @swarm_pause 4000
   claude_comm.sh send worker-0 t1 hello >out 2>err 3>&- &
   shows worker-0 hello
   : >dialog
