@@ -101,11 +101,7 @@ class Guard:
     while read -r pid; do set -- "$@" "$pid"; done
     sleep 0.5
     kills='kill -9 "$@" 2>/dev/null; sleep 0.05'
-    if command -v flock >/dev/null; then
-      flock -w 1 "$0" /bin/sh -c "$kills" sh "$@"
-    else
-      eval "$kills"
-    fi
+    flock -w 1 "$0" /bin/sh -c "$kills" sh "$@" || eval "$kills"  # macOS has none
     """
 
     def __init__(self, sockets: Path) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,23 @@ def test_a_client_that_is_not_attached_yet_ends_by_itself(tmp_path: Path) -> Non
     assert ended.read_text() == "itself\n"
     for fd in (stop_fd, stopper):
         os.close(fd)
+
+
+@pytest.mark.parametrize("flock", ["the system's", "exit 1", "exit 127"])
+def test_the_clients_of_who_was_killed_are_ended_whatever_flock_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flock: str
+) -> None:
+    if flock.startswith("exit"):
+        (tmp_path / "flock").write_text(f"#!/bin/sh\n{flock}\n")
+        (tmp_path / "flock").chmod(0o700)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    guard = Guard(tmp_path)
+    client = subprocess.Popen(["sleep", "1000"])
+    guard.watch(client.pid)
+    assert guard._process.stdin
+    guard._process.stdin.close()  # as when ours ends
+    assert client.wait(20) == -signal.SIGKILL
+    guard._process.wait(20)
 
 
 def test_who_has_no_turn_waits_for_who_has_it_and_not_for_ever(tmp_path: Path) -> None:
