@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarmcomm.errors import NotFoundError, TmuxError
-from swarmcomm.tmux import control
+from swarmcomm.tmux import control, turn
 from swarmcomm.tmux.server import failure
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _MOVES = frozenset(
     ("window-add", "window-close", "unlinked-window-add", "unlinked-window-close", "layout-change")
 )
+
+#: Seconds for control clients that come or go, before a look.
+_TURN_S = 0.5
 
 _SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit} #{alternate_on}"
 
@@ -118,9 +121,11 @@ class Flow:
         self._held[pane_id] = True
         try:
             self._client.request(control.quote(hold), on_held)
-            replies = self._client.request(line, on_captured)
-            *_, said = (text_of(reply, "capture-pane") for reply in replies)
-            text = server.ask("show-buffer", "-b", buffer, ";", *delete)
+            # tmux 3.4 and later tell of a buffer, and 3.4 to 3.6 die of a client that begins then.
+            with turn.taken(server.sockets, _TURN_S, shared=True):
+                replies = self._client.request(line, on_captured)
+                *_, said = (text_of(reply, "capture-pane") for reply in replies)
+                text = server.ask("show-buffer", "-b", buffer, ";", *delete)
         except BaseException:
             self._client.tell(*(hold if pane_id in self._away else go_on))
             self._client.tell(*delete)

@@ -1,7 +1,8 @@
 """Control clients of ours come and go one after the other.
 
 tmux up to 3.6 dies, with all that runs in it, of a control client that has begun to say who it is:
-where it is killed before it has ended (tmux #5004), and where another one leaves just then (#4980).
+where it is killed before it has ended (tmux #5004), and where another one leaves just then (#4980),
+or, from 3.4 on, a paste buffer comes or goes.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ _STEP_S = 0.005
 
 
 @contextlib.contextmanager
-def taken(folder: Path, wait_s: float) -> Iterator[None]:
+def taken(folder: Path, wait_s: float, *, shared: bool = False) -> Iterator[None]:
     """Hold the turn of all processes that use the servers whose sockets are in *folder*.
 
-    Blocks up to *wait_s* seconds, and goes on without it then: its holder may be frozen.
+    Those who take it *shared* have it at once, and nobody else then. Blocks up to *wait_s* seconds,
+    and goes on without it then: its holder may be frozen.
     """
     lock = _open(folder)
     try:
         if lock is not None:
-            _wait(lock, clock.monotonic() + wait_s)
+            how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            _wait(lock, how, clock.monotonic() + wait_s)
         yield
     finally:
         if lock is not None:
@@ -53,10 +56,10 @@ def _open(folder: Path) -> int | None:
         return None
 
 
-def _wait(lock: int, deadline: float) -> None:
+def _wait(lock: int, how: int, deadline: float) -> None:
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError:
             if clock.monotonic() >= deadline:
                 return

@@ -10,17 +10,19 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarmcomm.errors import TmuxError
-from swarmcomm.tmux import turn
+from swarmcomm.tmux import flow, turn
 from swarmcomm.tmux.client import Client, Guard
 from swarmcomm.tmux.connection import connect
 from swarmcomm.tmux.server import Server
 from tests.conftest import Tmux, wait_for
 
-#: Connections of each of so many processes. Without turns, one in 25 to 100 kills tmux 3.3a.
+#: Connections of each of so many processes. Without turns, one in 25 to 100 kills tmux 3.3a; where
+#: looks take none, one in 50 to 100 kills tmux 3.5a.
 CONNECTIONS, PROCESSES = 60, 4
 
 
@@ -40,6 +42,12 @@ def connect_often(socket: str) -> None:
         connect(Server(socket, config_file="/dev/null"), "s").close()
 
 
+def look_often(socket: str) -> None:
+    for _ in range(CONNECTIONS):
+        with connect(Server(socket, config_file="/dev/null"), "s") as connection:
+            connection.snapshot("%0")
+
+
 def interrupt_often(socket: str) -> None:
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     server = Server(socket, config_file="/dev/null")
@@ -54,7 +62,7 @@ def interrupt_often(socket: str) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-@pytest.mark.parametrize("what", [connect_often, interrupt_often])
+@pytest.mark.parametrize("what", [connect_often, look_often, interrupt_often])
 def test_many_connections_at_once_do_not_kill_the_server(
     tmux: Tmux, monkeypatch: pytest.MonkeyPatch, what: Callable[..., None]
 ) -> None:
@@ -113,6 +121,48 @@ def test_who_has_no_turn_waits_for_who_has_it_and_not_for_ever(tmp_path: Path) -
         order.append("first")
     thread.join(20)
     assert order == ["went on without it", "first", "second"]
+
+
+def test_those_who_share_a_turn_have_it_at_once_and_nobody_else_then(tmp_path: Path) -> None:
+    lock = os.open(tmp_path, os.O_RDONLY)
+    with turn.taken(tmp_path, 20, shared=True), turn.taken(tmp_path, 20, shared=True):
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    os.close(lock)
+
+
+def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
+    tmux: Tmux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tmux 3.4 to 3.6 tell each client of a buffer, and die of one that begins then."""
+    monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
+    monkeypatch.setattr(flow, "_TURN_S", 20)
+    tmux.session("s", {"w": "cat"})
+    order: list[str] = []
+    waits = threading.Event()
+
+    def wait(*args: Any) -> None:
+        waits.set()
+        take(*args)
+
+    take = turn._wait
+    server = Server(tmux.socket, config_file="/dev/null")
+    with connect(server, "s") as connection:
+
+        def look() -> None:
+            connection.snapshot("%0")
+            order.append("looked")
+
+        thread = threading.Thread(target=look)
+        with turn.taken(server.sockets, 20):
+            monkeypatch.setattr(turn, "_wait", wait)
+            thread.start()
+            assert waits.wait(20)
+            assert tmux.run("list-buffers") == ""
+            order.append("came")
+        thread.join(20)
+    assert order == ["came", "looked"]
 
 
 def test_a_folder_that_is_not_there_stops_nobody(tmp_path: Path) -> None:
