@@ -37,6 +37,7 @@ done
 
 readonly TEXT_MAX=65536      # bytes of a text
 readonly STEP_MS=30          # between two looks while typing
+readonly TURN_MS=100         # between two tries to have the turn; whoever has it keeps it for longer
 readonly SEEN_MS=5000        # for a text to be seen at the cursor
 readonly ALIKE_MS=3000       # for a piece that changes nothing on the screen; a busy machine needs 2 s
 readonly READY_MS=700        # for the box to come back after a text that has just left, and to be painted
@@ -46,7 +47,7 @@ readonly PLAIN_LINES=200     # of a text that names its own answers, in a plain 
 readonly STILL_MS=1000       # for it to stand still before each of them
 readonly CLEARED_MS=300      # for the box to be empty after each
 readonly ROW_SPARE=2         # columns of a row in a box that the first piece leaves free
-readonly LEFT_MS='700 2000'  # for it to leave, after the first and the second Enter
+readonly LEFT_MS='3000 2000' # for it to leave, after the first and the second Enter; to paint takes 2 s at most
 readonly LOCK_STALE_MS=10000 # few type for so long; a holder that wakes up again is refused
 wait_ms=30000 tag="${SWARM_TAG-}" timeout='' ask='' until=''
 
@@ -99,7 +100,7 @@ take_lock() {
     else
       problem='another sender is typing into it'
       ((now < deadline)) || return 1
-      nap "${STEP_MS}"
+      nap "${TURN_MS}"
     fi
   done
 }

@@ -24,8 +24,12 @@ SEND_WAIT_S = 30.0
 #: Seconds for typed text to be seen at the cursor; a slow agent repaints within one.
 SEEN_S = 5.0
 
-#: Seconds for the text to leave after Enter, before Enter is pressed once more.
-LEFT_S = 0.7
+#: Seconds for the box to come back after a text that has just left, and to be painted.
+BACK_S = 0.7
+
+#: Seconds for the text to leave after Enter, before Enter is pressed once more: more than a busy
+#: machine needs to paint, since an Enter too many could answer a dialog that is not painted yet.
+LEFT_S = 3.0
 
 #: Seconds for the text to leave after the second Enter.
 LEFT_AGAIN_S = 2.0
@@ -49,6 +53,9 @@ CLEARED_S = 0.3
 
 #: Seconds between two looks while a text is being typed or waited for.
 STEP_S = 0.02
+
+#: Seconds between two tries to have the turn on a pane; whoever has it keeps it for longer.
+TURN_S = 0.1
 
 #: Seconds that a lock may stand unchanged before another sender takes it: longer than all but the
 #: longest texts are typed, well below SEND_WAIT_S. Who lost its lock can no longer type.

@@ -156,7 +156,7 @@ def make_ready(sight: Sight, turn: PaneLock) -> str:
         turn.server.ask("copy-mode", "-q", "-t", pane.pane_id)
     if turn.left_over and not clear_box(sight, turn):
         return sight.why_not_ready() or "the text of a sender that went away stands in its box"
-    deadline = clock.monotonic() + settings.LEFT_S
+    deadline = clock.monotonic() + settings.BACK_S
     while True:
         blocked = sight.why_not_ready()
         if not blocked or clock.monotonic() >= deadline:
@@ -213,7 +213,7 @@ def _type_and_enter(
         typed: Pane | None = None
         for patience in (settings.LEFT_S, settings.LEFT_AGAIN_S):
             # A single look may fall into a repaint.
-            if wait_until(settings.LEFT_S, partial(sight.still_stands, text, start.pane)):
+            if wait_until(settings.BACK_S, partial(sight.still_stands, text, start.pane)):
                 typed = sight.address.look()
                 enter()
             elif typed is None:

@@ -144,7 +144,7 @@ def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
         expected = ""
         if now >= deadline:
             raise RefusedError(f"window {pane.window}: another sender is typing into it; try again")
-        clock.sleep(settings.STEP_S)
+        clock.sleep(settings.TURN_S)
 
 
 def press(server: Server, session: str, window: str, key: bytes) -> None:
