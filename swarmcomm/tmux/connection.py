@@ -33,7 +33,8 @@ QUEUE_BYTES = 64 << 20
 #: Seconds for a session or server that went to come back.
 _BACK_S = 5.0
 
-#: Seconds for other clients to have come or gone, before ours go.
+#: Seconds for other clients to have come or gone, before ours go; and for tmux to say whether a
+#: session is there that was lost, since whoever closes waits for that.
 _CLOSE_S = 0.5
 
 #: Seconds between two attempts, the first and the longest.
@@ -199,8 +200,10 @@ class Connection:
         sockets = self._server.sockets
         guard = Guard(sockets)
         command: Client | None = None
-        with turn.taken(sockets, self._server.deadline_s):
+        with turn.taken(sockets, self._server.deadline_s, lambda: self._closed):
             try:
+                if self._closed:
+                    raise TmuxError("the connection was closed")
                 command = self._client(_COMMAND_FLAGS, guard)
                 output = self._client(_OUTPUT_FLAGS, guard)
                 fetching = Flow(output, self._outbox)
@@ -259,7 +262,8 @@ class Connection:
         while not self._is_closed_within(pause_s):
             try:
                 # One that is frozen must not find many clients that begin when it goes on.
-                self._server.ask("has-session", "-t", f"={self._session}")
+                where = ("-t", f"={self._session}")
+                self._server.ask("has-session", *where, deadline_s=_CLOSE_S)
                 return self._attach()
             except NotFoundError as error:
                 if clock.monotonic() > end:

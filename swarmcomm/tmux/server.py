@@ -139,14 +139,14 @@ class Server(libtmux.Server):
             argv.append(f"-f{self.config_file}")
         return [*argv, *args]
 
-    def ask(self, *args: str) -> str:
-        """Run one tmux command and return what it printed.
+    def ask(self, *args: str, deadline_s: float | None = None) -> str:
+        """Run one tmux command and return what it printed; *deadline_s* is its own, if given.
 
         Raises:
             NotFoundError: tmux says that server, session, window or pane is not there.
             TmuxError: it failed in another way, or did not answer.
         """
-        reply = self.cmd(*args)
+        reply = Reply(self.argv(*args), deadline_s or self.deadline_s, self.environ)
         if reply.returncode == 0:
             return reply.text
         raise failure(args[0], " ".join(reply.stderr) or f"status {reply.returncode}")

@@ -16,24 +16,26 @@ from typing import TYPE_CHECKING
 from swarmcomm import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Seconds between two tries.
 _STEP_S = 0.005
 
 
 @contextlib.contextmanager
-def taken(folder: Path, wait_s: float, *, shared: bool = False) -> Iterator[None]:
+def taken(
+    folder: Path, wait_s: float, is_over: Callable[[], bool] = bool, *, shared: bool = False
+) -> Iterator[None]:
     """Hold the turn of all processes that use the servers whose sockets are in *folder*.
 
     Those who take it *shared* have it at once, and nobody else then. Blocks up to *wait_s* seconds,
-    and goes on without it then: its holder may be frozen.
+    or until *is_over*, and goes on without it then: its holder may be frozen.
     """
     lock = _open(folder)
     try:
         if lock is not None:
             how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            _wait(lock, how, clock.monotonic() + wait_s)
+            _wait(lock, how, clock.monotonic() + wait_s, is_over)
         yield
     finally:
         if lock is not None:
@@ -56,12 +58,12 @@ def _open(folder: Path) -> int | None:
         return None
 
 
-def _wait(lock: int, how: int, deadline: float) -> None:
+def _wait(lock: int, how: int, deadline: float, is_over: Callable[[], bool]) -> None:
     while True:
         try:
             fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError:
-            if clock.monotonic() >= deadline:
+            if clock.monotonic() >= deadline or is_over():
                 return
             clock.sleep(_STEP_S)
         except OSError:  # a file system that knows no locks

@@ -17,10 +17,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarmcomm.errors import InvalidInputError, NotFoundError, TmuxError
+from swarmcomm.tmux import turn
 from swarmcomm.tmux.connection import Connection, Lost, Output, Snapshot, connect
 from swarmcomm.tmux.server import Server
 from tests.conftest import Tmux, wait_for
@@ -457,6 +459,45 @@ def test_close_does_not_wait_for_a_frozen_server(tmux: Tmux, connected: Connect)
         os.kill(server, signal.SIGCONT)
     assert len(ended) == 2
     wait_for(lambda: clients(tmux) == [], "no client")
+
+
+@pytest.mark.parametrize("frozen", ["the server", "who has the turn"])
+def test_close_waits_for_nobody_who_is_frozen_while_it_connects_again(
+    tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch, frozen: str
+) -> None:
+    for name in ("s", "s-other"):
+        tmux.session(name, {"w": "cat"})
+    connection = connected(deadline_s=600)
+    server, ask, wait = connection._server, connection._server.ask, turn._wait
+    asks, waits = threading.Event(), threading.Event()
+    pid = int(tmux.run("display-message", "-p", "#{pid}"))
+
+    def asked(*args: str, **options: float) -> str:
+        asks.set()
+        if frozen == "the server":
+            os.kill(pid, signal.SIGSTOP)
+        return ask(*args, **options)
+
+    def waited(*args: Any) -> None:
+        waits.set()
+        wait(*args)
+
+    monkeypatch.setattr(server, "ask", asked)
+    lock = os.open(server.sockets, os.O_RDONLY)
+    try:
+        if frozen == "the server":
+            tmux.run("kill-session", "-t", "=s")
+            assert asks.wait(20)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            monkeypatch.setattr(turn, "_wait", waited)
+            os.kill(clients(tmux)[0], signal.SIGKILL)
+            assert asks.wait(20)
+            assert waits.wait(20)
+        connection.close()
+    finally:
+        os.close(lock)
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_an_interrupt_from_the_keyboard_is_not_for_the_clients(
