@@ -99,9 +99,10 @@ class Outbox:
 
     def _taken(self) -> list[tuple[str, list[bytes]] | Lost]:
         with self._lock:
-            if self._end and not self._entries:
+            if self._end:
                 self._tell()  # whoever else waits
-                raise self._end
+                if not self._entries:
+                    raise self._end
             entries, self._entries = self._entries, []
             self._sizes.clear()
             self._size = 0

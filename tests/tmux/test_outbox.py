@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -97,3 +98,32 @@ def test_who_waits_is_woken_by_each_kind_of_news() -> None:
         news(box)
         thread.join()
         assert len(found) == 1
+
+
+def test_an_end_behind_what_one_takes_is_told_to_all_who_wait() -> None:
+    waiting = threading.Semaphore(0)
+
+    class News(SimpleQueue[None]):
+        def get(self, block: bool = True, timeout: float | None = None) -> None:
+            waiting.release()
+            super().get(block, timeout)
+
+    box = Outbox(10_000)
+    box._news = News()
+    found: list[str] = []
+
+    def wait() -> None:
+        try:
+            found.extend(map(str, box.take(20)))
+        except TmuxError as error:
+            found.append(str(error))
+
+    threads = [threading.Thread(target=wait) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        assert waiting.acquire(timeout=20)
+    box.put("%1", b"a")
+    box.end(TmuxError("closed"))
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted([str(Output("%1", b"a")), "closed"])
