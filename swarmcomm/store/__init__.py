@@ -328,12 +328,13 @@ def _stored(connection: sqlite3.Connection, key: bytes | None) -> tuple[Any, ...
 def _send_on(connection: sqlite3.Connection, end: Found) -> None:
     """Give to the next exchange what others saw later than this end, and stored before it.
 
-    Who did not see the end takes what comes behind it for more of the same exchange.
+    Who did not see the end takes what comes behind it for more of the same exchange. An ACK begins
+    one, and is of it though the clock went back since.
     """
     place, event = end.place, end.event
     rows = connection.execute(
         f"SELECT number, {COLUMNS} FROM event WHERE {_OF_ID} AND exchange = ? AND time > ?"
-        " AND text IS NOT NULL",
+        " AND text IS NOT NULL AND marker != 'ACK'",
         (place.server, place.pane_id, event.wire_id, end.exchange, stamp(event.time)),
     ).fetchall()
     for number, *row in rows:

@@ -155,6 +155,12 @@ def test_what_was_seen_before_the_end_and_is_stored_behind_it_is_of_that_exchang
     assert told == [(1, 0), (2, 0), (3, 1)]
 
 
+def test_a_clock_that_goes_back_within_an_exchange_takes_no_ack_from_it(store: Store) -> None:
+    ack = answer(marker=Marker.ACK)
+    end = answer(time=TIME - timedelta(seconds=5))
+    assert numbers(store, ack, end, replace(ack, exchange=1)) == [1, 2, 3]
+
+
 def test_an_end_that_others_saw_cut_is_the_same_end(store: Store) -> None:
     whole = answer(text="all **good**", time=TIME + timedelta(seconds=1))
     assert numbers(store, whole, answer(text="all go")) == [1, 1]
