@@ -121,11 +121,14 @@ class Flow:
         self._held[pane_id] = True
         try:
             self._client.request(control.quote(hold), on_held)
-            # tmux 3.4 and later tell of a buffer, and 3.4 to 3.6 die of a client that begins then.
+            # tmux 3.4 and later tell of a buffer that comes or goes, and 3.4 to 3.6 die of a client
+            # that begins then. Others begin while it is read, which takes most of the time.
             with turn.taken(server.sockets, _TURN_S, shared=True):
                 replies = self._client.request(line, on_captured)
-                *_, said = (text_of(reply, "capture-pane") for reply in replies)
-                text = server.ask("show-buffer", "-b", buffer, ";", *delete)
+            *_, said = (text_of(reply, "capture-pane") for reply in replies)
+            text = server.ask("show-buffer", "-b", buffer)
+            with turn.taken(server.sockets, _TURN_S, shared=True):
+                self._client.request(control.quote(delete))
         except BaseException:
             self._client.tell(*(hold if pane_id in self._away else go_on))
             self._client.tell(*delete)

@@ -165,6 +165,29 @@ def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
     assert order == ["came", "looked"]
 
 
+def test_others_come_and_go_while_a_look_reads_its_buffer(
+    tmux: Tmux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who look without a rest hardly one would be at nothing else."""
+    monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
+    tmux.session("s", {"w": "cat"})
+    server = Server(tmux.socket, config_file="/dev/null")
+    ask, asked = server.ask, []
+
+    def ask_while_others_come(*args: str) -> str:
+        lock = os.open(server.sockets, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock)
+        asked.append(args[0])
+        return ask(*args)
+
+    with connect(server, "s") as connection:
+        monkeypatch.setattr(server, "ask", ask_while_others_come)
+        connection.snapshot("%0")
+        assert asked == ["show-buffer"]
+    assert tmux.run("list-buffers") == ""
+
+
 def test_a_folder_that_is_not_there_stops_nobody(tmp_path: Path) -> None:
     with turn.taken(tmp_path / "none", 20):
         pass
