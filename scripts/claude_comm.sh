@@ -147,7 +147,7 @@ take_manner() {
         die 5 "window ${window}: its @swarm_${name} '${!name}' is no number"
     done
     IFS= read -r paste
-  } < <(printf '%s\n' "${reply}")
+  } < <(printf '%s\n' "${reply}" 2>/dev/null)
 }
 
 # see_cursor: the window as it is now, with the row at its cursor and those below it.
@@ -165,7 +165,7 @@ shows() {
   local line
   while IFS= read -r line; do
     [[ ! "${line}" =~ $1 ]] || return 0
-  done < <(printf '%s\n' "$2")
+  done < <(printf '%s\n' "$2" 2>/dev/null)
   return 1
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -366,7 +368,7 @@ def test_a_session_is_started_listed_and_its_task_is_done(
     assert found[3]["trouble"]
 
     pid = tmux.run("list-panes", "-s", "-t", "=build", "-F", "#{pane_pid}").strip()
-    tmux.run("run-shell", f"kill -9 {pid}")
+    os.kill(int(pid), signal.SIGKILL)
     wait_for(lambda: "(the agent has ended)" in served("list-sessions").stdout, "that it ended")
 
 

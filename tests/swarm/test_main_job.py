@@ -30,6 +30,7 @@ def workers(tmux: Tmux) -> Tmux:
     return tmux
 
 
+@pytest.mark.timeout(400)
 def test_two_hundred_tasks_from_bash_and_python_end_as_they_should(
     workers: Tmux, environ: dict[str, str], script: Run
 ) -> None:
@@ -50,7 +51,7 @@ def test_two_hundred_tasks_from_bash_and_python_end_as_they_should(
         for n in range(1, 200, 2):
             text = f"echo said [DONE] t-{n}"
             assert swarm[WORKERS[n % 3]].send(text, task_id=f"t-{n}").outcome == "submitted"
-        sender.join(120)
+        sender.join(300)
         assert wrong == []
         expected = Counter((WORKERS[n % 3], f"t-{n}", m) for n in range(200) for m in "AD")
         by_python = Counter()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,7 +158,7 @@ def test_a_task_of_a_worker_that_died_is_not_reported_as_time_run_out(
     task = swarm["worker-0"].send("sleep 30", task_id="t1")
     task.wait_ack(10)
     pid = tmux.run("display", "-p", "-t", tmux.pane("s", "worker-0"), "#{pane_pid}").strip()
-    tmux.run("run-shell", f"kill -9 {pid}")
+    os.kill(int(pid), signal.SIGKILL)
     with pytest.raises(NotFoundError, match="ended"):
         task.wait(10)
 
