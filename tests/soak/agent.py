@@ -27,13 +27,9 @@ _WORDS = (
     "(see [TASK] above)",
 )
 
-#: Seconds after its end before a painter begins an id again: somebody must have seen the end.
-_PAINTED_AGAIN_S = 3.0
-
-#: Seconds before a painter begins any id again. In a window that paints, an exchange of an id that
-#: was sent again can be told under two numbers: once in 15 minutes of 8 such windows. The long run
-#: shows it; the minute of the test command is about all the rest.
-_PAINTED_ONCE_S = 120.0
+#: Seconds after its end before a painter begins an id again. A screen shows the newest exchange of
+#: an id: what came before it must have been looked at, also on a busy machine.
+_PAINTED_AGAIN_S = 5.0
 
 
 class Agent:
@@ -47,7 +43,6 @@ class Agent:
         self._count = 0
         self._open: list[str] = []
         self._over: list[tuple[float, str]] = []
-        self._once_until = time.monotonic() + (_PAINTED_ONCE_S if kind == "paint" else 0.0)
 
     def step(self) -> None:
         """Do one thing, and rest for a while."""
@@ -87,8 +82,8 @@ class Agent:
         if self._open:
             wire_id = self._open.pop(self._random.randrange(len(self._open)))
             self._answer(self._random.choice(["DONE", "ERROR"]), wire_id, self._text())
-            self._over.append((time.monotonic(), wire_id))
-            del self._over[:-5]
+            over = [each for each in self._over if each[1] != wire_id]
+            self._over = [*over, (time.monotonic(), wire_id)][-5:]
 
     def _unasked(self) -> None:
         """Answer a task whose line nobody has seen."""
@@ -121,7 +116,7 @@ class Agent:
     def _id(self) -> str:
         ready = time.monotonic() - (_PAINTED_AGAIN_S if self.kind == "paint" else 0.0)
         over = [one for at, one in self._over if at <= ready and one not in self._open]
-        if over and time.monotonic() > self._once_until and self._random.random() < 0.4:
+        if over and self._random.random() < 0.4:
             return self._random.choice(over)
         if self._random.random() < 0.3:
             letters = "abcdefghijklmnopqrstuvwxyz0123456789"
