@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from swarmcomm.tmux import control, turn
 from swarmcomm.tmux.server import failure
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from swarmcomm.tmux.client import Client
     from swarmcomm.tmux.control import Notice, Output, Reply
     from swarmcomm.tmux.outbox import Outbox
@@ -22,6 +25,10 @@ _MOVES = frozenset(
 
 #: Seconds for control clients that come or go, before a look.
 _TURN_S = 0.5
+
+#: Releases, from and below, that tell of a buffer that comes or goes, and die of a client that has
+#: just begun then. With the others no look waits.
+_TELL = ((3, 4), (3, 7))
 
 _SIZES = "#{cursor_x} #{cursor_y} #{pane_height} #{history_size} #{history_limit} #{alternate_on}"
 
@@ -120,14 +127,13 @@ class Flow:
 
         self._held[pane_id] = True
         try:
-            self._client.request(control.quote(hold), on_held)
-            # tmux 3.4 and later tell of a buffer that comes or goes, and 3.4 to 3.6 die of a client
-            # that begins then. Others begin while it is read, which takes most of the time.
-            with turn.taken(server.sockets, _TURN_S, shared=True):
+            # Others begin while the buffer is read, which takes most of the time.
+            with _turn(server):
+                self._client.request(control.quote(hold), on_held)
                 replies = self._client.request(line, on_captured)
             *_, said = (text_of(reply, "capture-pane") for reply in replies)
             text = server.ask("show-buffer", "-b", buffer)
-            with turn.taken(server.sockets, _TURN_S, shared=True):
+            with _turn(server):
                 self._client.request(control.quote(delete))
         except BaseException:
             self._client.tell(*(hold if pane_id in self._away else go_on))
@@ -171,6 +177,12 @@ class Flow:
             self._kept -= there
 
         self._client.tell("list-panes", "-a", "-F", "#{session_id} #{pane_id}", on_first=on_first)
+
+
+def _turn(server: Server) -> AbstractContextManager[None]:
+    if _TELL[0] <= server.release < _TELL[1]:
+        return turn.taken(server.sockets, _TURN_S, shared=True)
+    return nullcontext()
 
 
 def where(pane_id: str) -> tuple[str, ...]:

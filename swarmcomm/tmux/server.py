@@ -160,6 +160,7 @@ class Server(libtmux.Server):
         said = Reply([str(self.tmux_bin), "-V"], self.deadline_s).text.strip()
         found = _VERSION.search(said)
         # "tmux master" has no number and is newer than any that has one.
-        if found and (int(found[1]), int(found[2])) < settings.TMUX_MINIMUM:
+        self.release = (int(found[1]), int(found[2])) if found else (99, 0)
+        if self.release < settings.TMUX_MINIMUM:
             low = ".".join(map(str, settings.TMUX_MINIMUM))
             raise MissingProgramError(f"{said} is too old; install tmux {low} or later")

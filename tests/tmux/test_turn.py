@@ -148,6 +148,7 @@ def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
 
     take = turn._wait
     server = Server(tmux.socket, config_file="/dev/null")
+    server.release = (3, 6)
     with connect(server, "s") as connection:
 
         def look() -> None:
@@ -172,6 +173,7 @@ def test_others_come_and_go_while_a_look_reads_its_buffer(
     monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
     tmux.session("s", {"w": "cat"})
     server = Server(tmux.socket, config_file="/dev/null")
+    server.release = (3, 6)
     ask, asked = server.ask, []
 
     def ask_while_others_come(*args: str) -> str:
