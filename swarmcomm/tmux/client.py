@@ -94,7 +94,7 @@ class Guard:
 
     Left alone under a flood, tmux 3.3a waits for ever to write to such a client: the programs in
     the panes stand still, and the server cannot be ended. A client that has just begun is let
-    finish, and all end in their turn, see :mod:`~swarmcomm.tmux.turn`.
+    finish, and all end under the lock of :mod:`~swarmcomm.tmux.attaching`.
     """
 
     _SCRIPT = """

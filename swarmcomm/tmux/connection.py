@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from swarmcomm import clock
 from swarmcomm.errors import NotFoundError, TmuxError
-from swarmcomm.tmux import control, flow, turn
+from swarmcomm.tmux import attaching, control, flow
 from swarmcomm.tmux.client import NUDGE_S, Client, Guard
 from swarmcomm.tmux.flow import Flow, Snapshot
 from swarmcomm.tmux.outbox import Lost, Outbox, Output
@@ -76,7 +76,7 @@ class _Clients:
     def close(self) -> None:
         # The guard first: the number of a process that was waited for can be another's.
         self.guard.close()
-        with turn.taken(self.sockets, _CLOSE_S):
+        with attaching.lock(self.sockets, _CLOSE_S):
             self.output.close()
             self.command.close()
 
@@ -200,7 +200,7 @@ class Connection:
         sockets = self._server.sockets
         guard = Guard(sockets)
         command: Client | None = None
-        with turn.taken(sockets, self._server.deadline_s, lambda: self._closed):
+        with attaching.lock(sockets, self._server.deadline_s, lambda: self._closed):
             try:
                 if self._closed:
                     raise TmuxError("the connection was closed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarmcomm.errors import NotFoundError, TmuxError
-from swarmcomm.tmux import control, turn
+from swarmcomm.tmux import attaching, control
 from swarmcomm.tmux.server import failure
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MOVES = frozenset(
 )
 
 #: Seconds for control clients that come or go, before a look.
-_TURN_S = 0.5
+_LOCK_S = 0.5
 
 #: Releases, from and below, that tell of a buffer that comes or goes, and die of a client that has
 #: just begun then. With the others no look waits.
@@ -128,12 +128,12 @@ class Flow:
         self._held[pane_id] = True
         try:
             # Others begin while the buffer is read, which takes most of the time.
-            with _turn(server):
+            with _lock(server):
                 self._client.request(control.quote(hold), on_held)
                 replies = self._client.request(line, on_captured)
             *_, said = (text_of(reply, "capture-pane") for reply in replies)
             text = server.ask("show-buffer", "-b", buffer)
-            with _turn(server):
+            with _lock(server):
                 self._client.request(control.quote(delete))
         except BaseException:
             self._client.tell(*(hold if pane_id in self._away else go_on))
@@ -179,9 +179,9 @@ class Flow:
         self._client.tell("list-panes", "-a", "-F", "#{session_id} #{pane_id}", on_first=on_first)
 
 
-def _turn(server: Server) -> AbstractContextManager[None]:
+def _lock(server: Server) -> AbstractContextManager[None]:
     if _TELL[0] <= server.release < _TELL[1]:
-        return turn.taken(server.sockets, _TURN_S, shared=True)
+        return attaching.lock(server.sockets, _LOCK_S, shared=True)
     return nullcontext()
 
 

@@ -18,7 +18,7 @@ from swarmcomm.errors import (
     RefusedError,
     TmuxError,
 )
-from swarmcomm.tmux import guard, inherited, turn
+from swarmcomm.tmux import attaching, guard, inherited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -172,7 +172,7 @@ def down(server: Server, session: str) -> None:
     """
     settings.check_session(session)
     try:
-        with turn.taken(server.sockets, server.deadline_s):
+        with attaching.lock(server.sockets, server.deadline_s):
             server.ask("kill-session", "-t", f"={session}")
     except NotFoundError as error:
         raise NotFoundError(f"no session {session} ({error})") from error
@@ -305,7 +305,7 @@ def _make_session(
             for word in (";", "set-option", "-t", f"={session}:", name, value)
         ),
     )
-    with turn.taken(server.sockets, server.deadline_s):
+    with attaching.lock(server.sockets, server.deadline_s):
         reply = server.cmd(*argv)
     if reply.returncode == 0:
         return reply.stdout[0]

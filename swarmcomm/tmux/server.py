@@ -13,7 +13,7 @@ from libtmux.common import tmux_cmd
 
 from swarmcomm import settings
 from swarmcomm.errors import MissingProgramError, NotFoundError, TmuxError
-from swarmcomm.tmux import turn
+from swarmcomm.tmux import attaching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +154,7 @@ class Server(libtmux.Server):
     @property
     def sockets(self) -> Path:
         """The folder in which the server's socket is."""
-        return turn.sockets(self.socket_name, self.environ or os.environ)
+        return attaching.sockets(self.socket_name, self.environ or os.environ)
 
     def _check_version(self) -> None:
         said = Reply([str(self.tmux_bin), "-V"], self.deadline_s).text.strip()

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from swarmcomm.errors import InvalidInputError, NotFoundError, TmuxError
-from swarmcomm.tmux import turn
+from swarmcomm.tmux import attaching
 from swarmcomm.tmux.connection import Connection, Lost, Output, Snapshot, connect
 from swarmcomm.tmux.server import Server
 from tests.conftest import Tmux, wait_for
@@ -461,14 +461,14 @@ def test_close_does_not_wait_for_a_frozen_server(tmux: Tmux, connected: Connect)
     wait_for(lambda: clients(tmux) == [], "no client")
 
 
-@pytest.mark.parametrize("frozen", ["the server", "who has the turn"])
+@pytest.mark.parametrize("frozen", ["the server", "who holds the lock"])
 def test_close_waits_for_nobody_who_is_frozen_while_it_connects_again(
     tmux: Tmux, connected: Connect, monkeypatch: pytest.MonkeyPatch, frozen: str
 ) -> None:
     for name in ("s", "s-other"):
         tmux.session(name, {"w": "cat"})
     connection = connected(deadline_s=600)
-    server, ask, wait = connection._server, connection._server.ask, turn._wait
+    server, ask, wait = connection._server, connection._server.ask, attaching._wait
     asks, waits = threading.Event(), threading.Event()
     pid = int(tmux.run("display-message", "-p", "#{pid}"))
 
@@ -490,7 +490,7 @@ def test_close_waits_for_nobody_who_is_frozen_while_it_connects_again(
             assert asks.wait(20)
         else:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            monkeypatch.setattr(turn, "_wait", waited)
+            monkeypatch.setattr(attaching, "_wait", waited)
             os.kill(clients(tmux)[0], signal.SIGKILL)
             assert asks.wait(20)
             assert waits.wait(20)

@@ -23,23 +23,23 @@ _STEP_S = 0.005
 
 
 @contextlib.contextmanager
-def taken(
+def lock(
     folder: Path, wait_s: float, is_over: Callable[[], bool] = bool, *, shared: bool = False
 ) -> Iterator[None]:
-    """Hold the turn of all processes that use the servers whose sockets are in *folder*.
+    """Hold the lock of all processes that use the servers whose sockets are in *folder*.
 
-    Those who take it *shared* have it at once, and nobody else then. Blocks up to *wait_s* seconds,
+    Those who take it *shared* hold it at once, and nobody else then. Blocks up to *wait_s* seconds,
     or until *is_over*, and goes on without it then: its holder may be frozen.
     """
-    lock = _open(folder)
+    file = _open(folder)
     try:
-        if lock is not None:
+        if file is not None:
             how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            _wait(lock, how, clock.monotonic() + wait_s, is_over)
+            _wait(file, how, clock.monotonic() + wait_s, is_over)
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
+        if file is not None:
+            os.close(file)
 
 
 def sockets(socket_name: str | None, environ: Mapping[str, str]) -> Path:
@@ -58,10 +58,10 @@ def _open(folder: Path) -> int | None:
         return None
 
 
-def _wait(lock: int, how: int, deadline: float, is_over: Callable[[], bool]) -> None:
+def _wait(file: int, how: int, deadline: float, is_over: Callable[[], bool]) -> None:
     while True:
         try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             if clock.monotonic() >= deadline or is_over():
                 return

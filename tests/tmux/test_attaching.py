@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from swarmcomm.errors import TmuxError
-from swarmcomm.tmux import flow, turn
+from swarmcomm.tmux import attaching, flow
 from swarmcomm.tmux.client import Client, Guard
 from swarmcomm.tmux.connection import connect
 from swarmcomm.tmux.server import Server
 from tests.conftest import Tmux, wait_for
 
-#: Connections of each of so many processes. Without turns, one in 25 to 100 kills tmux 3.3a; where
-#: looks take none, one in 50 to 100 kills tmux 3.5a.
+#: Connections of each of so many processes. Without the lock, one in 25 to 100 kills tmux 3.3a;
+#: where looks take none, one in 50 to 100 kills tmux 3.5a.
 CONNECTIONS, PROCESSES = 60, 4
 
 
@@ -106,26 +106,26 @@ def test_the_clients_of_who_was_killed_are_ended_whatever_flock_can(
     guard._process.wait(20)
 
 
-def test_who_has_no_turn_waits_for_who_has_it_and_not_for_ever(tmp_path: Path) -> None:
+def test_who_wants_the_lock_waits_for_who_holds_it_and_not_for_ever(tmp_path: Path) -> None:
     order: list[str] = []
 
     def other() -> None:
-        with turn.taken(tmp_path, 20):
+        with attaching.lock(tmp_path, 20):
             order.append("second")
 
     thread = threading.Thread(target=other)
-    with turn.taken(tmp_path, 20):
+    with attaching.lock(tmp_path, 20):
         thread.start()
-        with turn.taken(tmp_path, 0.05):
+        with attaching.lock(tmp_path, 0.05):
             order.append("went on without it")
         order.append("first")
     thread.join(20)
     assert order == ["went on without it", "first", "second"]
 
 
-def test_those_who_share_a_turn_have_it_at_once_and_nobody_else_then(tmp_path: Path) -> None:
+def test_those_who_share_the_lock_hold_it_at_once_and_nobody_else_then(tmp_path: Path) -> None:
     lock = os.open(tmp_path, os.O_RDONLY)
-    with turn.taken(tmp_path, 20, shared=True), turn.taken(tmp_path, 20, shared=True):
+    with attaching.lock(tmp_path, 20, shared=True), attaching.lock(tmp_path, 20, shared=True):
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -137,7 +137,7 @@ def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
 ) -> None:
     """tmux 3.4 to 3.6 tell each client of a buffer, and die of one that begins then."""
     monkeypatch.setenv("TMUX_TMPDIR", tmux.environ["TMUX_TMPDIR"])
-    monkeypatch.setattr(flow, "_TURN_S", 20)
+    monkeypatch.setattr(flow, "_LOCK_S", 20)
     tmux.session("s", {"w": "cat"})
     order: list[str] = []
     waits = threading.Event()
@@ -146,7 +146,7 @@ def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
         waits.set()
         take(*args)
 
-    take = turn._wait
+    take = attaching._wait
     server = Server(tmux.socket, config_file="/dev/null")
     server.release = (3, 6)
     with connect(server, "s") as connection:
@@ -156,8 +156,8 @@ def test_a_look_makes_no_buffer_while_a_client_comes_or_goes(
             order.append("looked")
 
         thread = threading.Thread(target=look)
-        with turn.taken(server.sockets, 20):
-            monkeypatch.setattr(turn, "_wait", wait)
+        with attaching.lock(server.sockets, 20):
+            monkeypatch.setattr(attaching, "_wait", wait)
             thread.start()
             assert waits.wait(20)
             assert tmux.run("list-buffers") == ""
@@ -191,18 +191,18 @@ def test_others_come_and_go_while_a_look_reads_its_buffer(
 
 
 def test_a_folder_that_is_not_there_stops_nobody(tmp_path: Path) -> None:
-    with turn.taken(tmp_path / "none", 20):
+    with attaching.lock(tmp_path / "none", 20):
         pass
 
 
-def test_a_holder_that_was_killed_has_its_turn_no_more(tmp_path: Path) -> None:
+def test_who_was_killed_holds_the_lock_no_more(tmp_path: Path) -> None:
     pid = os.fork()
     if pid == 0:
         lock = os.open(tmp_path, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
         (tmp_path / "held").touch()
         signal.pause()
-    wait_for((tmp_path / "held").exists, "the other's turn")
+    wait_for((tmp_path / "held").exists, "the other's lock")
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     lock = os.open(tmp_path, os.O_RDONLY)
@@ -223,4 +223,4 @@ def test_a_holder_that_was_killed_has_its_turn_no_more(tmp_path: Path) -> None:
 def test_the_folder_is_the_one_that_tmux_takes(
     name: str | None, environ: dict[str, str], folder: str
 ) -> None:
-    assert str(turn.sockets(name, environ)) == folder.format(uid=os.getuid())
+    assert str(attaching.sockets(name, environ)) == folder.format(uid=os.getuid())
