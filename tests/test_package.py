@@ -25,8 +25,8 @@ def test_the_package_is_typed() -> None:
     assert Path(swarmcomm.__file__).with_name("py.typed").exists()
 
 
-@pytest.mark.parametrize("words", [["-c", "import swarmcomm"], ["-m", "swarmcomm", "--help"]])
-def test_heavy_modules_are_not_imported_before_they_are_needed(words: list[str]) -> None:
+def loaded_by(*words: str) -> set[str]:
+    """Return the names of the modules that Python loads for *words*."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *words],
         cwd=ROOT,
@@ -35,10 +35,21 @@ def test_heavy_modules_are_not_imported_before_they_are_needed(words: list[str])
         timeout=30,
         check=True,
     )
-    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    return {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize("words", [["-c", "import swarmcomm"], ["-m", "swarmcomm", "--help"]])
+def test_heavy_modules_are_not_imported_before_they_are_needed(words: list[str]) -> None:
+    loaded = loaded_by(*words)
     assert "swarmcomm" in loaded or "swarmcomm.errors" in loaded
     heavy = ("libtmux", "rich", "mcp", "pydantic", "anyio")
     assert {name for name in loaded if name.split(".")[0] in heavy} == set()
+
+
+def test_what_every_command_needs_loads_no_openssl() -> None:
+    loaded = loaded_by("-c", "from swarmcomm import Swarm; Swarm")
+    assert "swarmcomm.tmux.client" in loaded
+    assert "_hashlib" not in loaded
 
 
 def tracked() -> list[Path]:

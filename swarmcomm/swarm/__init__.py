@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -238,7 +237,7 @@ class Window:
 
     @staticmethod
     def _wire_id(task_id: str | None, tag: bool | str) -> protocol.WireId:
-        fresh = tag if isinstance(tag, str) else protocol.make_tag(secrets.randbits(64))
+        fresh = tag if isinstance(tag, str) else protocol.make_tag(int.from_bytes(os.urandom(8)))
         if task_id is None:
             return protocol.WireId(f"task-{fresh}", fresh if tag else None)
         return protocol.WireId.parse(f"{task_id}+{fresh}" if tag else task_id)

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import itertools
 import os
-import secrets
 import select
 import subprocess
 import threading
@@ -159,7 +158,7 @@ class Client:
         self._lost = False
         self._attached = False
         self._deadline_s = deadline_s
-        self._nonce = secrets.token_hex(8)
+        self._nonce = os.urandom(8).hex()
         self._numbers = itertools.count(1)
         try:
             os.set_blocking(self._in, False)

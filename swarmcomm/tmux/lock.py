@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,7 +121,7 @@ def take(server: Server, pane: Pane, wait_s: float) -> PaneLock:
         RefusedError: others had it all the time.
         TmuxError: tmux could not be asked.
     """
-    token = f"{os.getpid()}.{secrets.token_hex(4)}"
+    token = f"{os.getpid()}.{os.urandom(4).hex()}"
     deadline = clock.monotonic() + wait_s
     seen, since = "", clock.monotonic()
     expected = ""
