@@ -26,7 +26,10 @@ main() {
   local coordination=(tests/agents/test_{guard,hooks_settings,mcp,plugin,session_hooks,story}.py)
   local mcp=(tests/frontends/test_mcp{,_faults,_inspector}.py)
   set -m
-  check claude pytest tests/agents -p no:cacheprovider "${coordination[@]/#/--ignore=}" &
+  {
+    check claude pytest tests/agents -p no:cacheprovider "${coordination[@]/#/--ignore=}"
+    check tmux pytest tests/tmux -p no:cacheprovider
+  } &
   lanes+=($!)
   {
     check sessions pytest "${coordination[@]}" -p no:cacheprovider
@@ -38,7 +41,7 @@ main() {
   lanes+=($!)
   check bats bats_check &
   lanes+=($!)
-  check swarm pytest tests/swarm tests/tmux -p no:cacheprovider &
+  check swarm pytest tests/swarm -p no:cacheprovider &
   lanes+=($!)
   check frontends pytest tests/frontends -p no:cacheprovider "${mcp[@]/#/--ignore=}" &
   lanes+=($!)
