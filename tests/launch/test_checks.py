@@ -22,6 +22,7 @@ TOOLS = {
     "sessions": "pytest",
     "mcp": "pytest",
     "swarm": "pytest",
+    "tmux": "pytest",
     "frontends": "pytest",
     "bats": "bats",
     "soak": "soak.sh",
@@ -42,6 +43,7 @@ case "$name $1" in
   "pytest tests/agents/"*) name=sessions ;;
   "pytest tests/frontends/"*) name=mcp ;;
   "pytest tests/swarm") name=swarm ;;
+  "pytest tests/tmux") name=tmux ;;
   "pytest tests/frontends") name=frontends ;;
   soak.sh*) name=soak ;;
   mypy*) name=types ;;

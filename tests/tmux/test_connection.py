@@ -183,6 +183,17 @@ def test_a_snapshot_of_an_empty_pane_is_empty(tmux: Tmux, connected: Connect) ->
 COUNT = "python3 -c 'for n in range({}): print(\"n%d\" % n)'"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tmux wait for a reader that a busy machine keeps away; it pauses a pane after one second.
+
+    That this is told then has tests of its own.
+    """
+    flags = "ignore-size,pause-after=60"
+    monkeypatch.setattr("swarmcomm.tmux.connection._OUTPUT_FLAGS", flags)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_flood_comes_whole_and_in_order(tmux: Tmux, connected: Connect) -> None:
     tmux.session("s", {"w": "sh", "other": "cat"})
     pane = tmux.pane("s", "w")
@@ -192,6 +203,7 @@ def test_a_flood_comes_whole_and_in_order(tmux: Tmux, connected: Connect) -> Non
     assert re.findall(rb"n(\d+)\r\n", found) == [b"%d" % number for number in range(200_000)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_any_bytes_come_as_they_were_printed(
     tmux: Tmux, connected: Connect, tmp_path: Path
 ) -> None:
