@@ -310,7 +310,7 @@ def test_a_slow_agent_never_has_two_pieces_to_read_though_their_lines_are_the_sa
     tmux: Tmux, face: Send, tmp_path: Path
 ) -> None:
     """In a full box only the cursor tells them apart, and what is not seen comes all at once."""
-    still_box(tmux, tmp_path, "slow")
+    pane = still_box(tmux, tmp_path, "slow")
     (tmp_path / "frozen").unlink()
     lines = "123456789\n" * 280 + "123456789"
     done = face("send", "worker-0", "t1", "-", stdin=lines + "\n")
@@ -318,6 +318,10 @@ def test_a_slow_agent_never_has_two_pieces_to_read_though_their_lines_are_the_sa
     assert (tmp_path / "got").read_text() == f"[TASK] t1\n{lines}\n.\n"
     brackets = (700 // 10 + 1) * len("\x1b[200~\x1b[201~")
     assert max(map(int, (tmp_path / "reads").read_text().split())) <= 700 + brackets
+    # Nor a second Enter, which could answer a dialog, while it paints what the first one did.
+    tmux.run("send-keys", "-t", pane, "-l", "z")
+    wait_for(lambda: (tmp_path / "keys").read_bytes().endswith(b"z"), "the keys before it")
+    assert (tmp_path / "keys").read_bytes().count(b"\r") == 1
 
 
 def wait_typed(tmux: Tmux, pane: str, task: str) -> None:
